@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KTLS_CONFIG_H
+#define KTLS_CONFIG_H
+
+/*
+ * Everything that is decided before a connection: role, identity, trust, versions, offload. A
+ * config is made, set, and then shared by any number of connections and threads; the first
+ * connection freezes it, and a later set answers -EBUSY. The defaults are the safe ones: a client
+ * verifies the chain against the system's trust and the name it was given; a server asks for no
+ * client certificate.
+ *
+ * Thread rule: set by one thread; _ref and _unref by any; frozen, it is only read.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ktls/info.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+struct ktls_config;
+
+enum ktls_role {
+	KTLS_CLIENT = 0,
+	KTLS_SERVER,
+};
+
+enum ktls_client_auth {
+	KTLS_CLIENT_AUTH_NONE = 0,
+	KTLS_CLIENT_AUTH_REQUEST, /* ask; a client may send none, what it sends is verified */
+	KTLS_CLIENT_AUTH_REQUIRE, /* ask, and fail the handshake without one */
+	_KTLS_CLIENT_AUTH_N,
+};
+
+/* When a direction is handed to the kernel. */
+enum ktls_offload {
+	KTLS_OFFLOAD_AUTO =
+		0, /* TX: at once if the kernel can; RX: at once if it can also change keys */
+	KTLS_OFFLOAD_NEVER,
+	KTLS_OFFLOAD_AT_ONCE,	  /* when the handshake is done, if the kernel can */
+	KTLS_OFFLOAD_AFTER_BYTES, /* after that many application bytes in this direction */
+	KTLS_OFFLOAD_AT_SENDFILE, /* at the first ktls_conn_sendfile() */
+	KTLS_OFFLOAD_REQUIRED,	  /* at once, and the handshake fails if the kernel cannot */
+	_KTLS_OFFLOAD_N,
+};
+
+/* A new config with the defaults. Caller owns it: ktls_config_unref(). -EINVAL, -ENOMEM,
+ * -KTLS_E_CRYPTO. */
+int ktls_config_new(struct ktls_config **ret_config, enum ktls_role role);
+struct ktls_config *ktls_config_ref(struct ktls_config *config);
+/* Drops a reference; the last one wipes the keys and frees. Takes NULL; always returns NULL. */
+struct ktls_config *ktls_config_unref(struct ktls_config *config);
+
+/* What the last failed call on it meant, in words; "" if none failed. Lives until the next call on
+ * it. */
+const char *ktls_config_error(const struct ktls_config *config);
+
+/*
+ * Who we are: a certificate chain, leaf first, and its private key; PEM or DER, from files or from
+ * memory (copied). May be called again for a further identity (RSA beside ECDSA, other names): SNI
+ * and the suite choose. -KTLS_E_BAD_CERTIFICATE, -KTLS_E_BAD_KEY, -KTLS_E_KEY_MISMATCH, -errno of
+ * the file, -EBUSY when frozen.
+ */
+int ktls_config_add_identity_file(struct ktls_config *config, const char *chain_path,
+				  const char *key_path);
+int ktls_config_add_identity(struct ktls_config *config, const void *chain, size_t chain_len,
+			     const void *key, size_t key_len);
+
+/*
+ * Whom we trust, instead of the system's certificates: PEM (any number) or DER (one). Adds to what
+ * was given before. -KTLS_E_BAD_TRUST if nothing in it can be read, -errno of the file, -EBUSY.
+ */
+int ktls_config_add_trust_file(struct ktls_config *config, const char *path);
+int ktls_config_add_trust(struct ktls_config *config, const void *data, size_t len);
+
+/* Verify neither chain nor name of the peer. Anyone on the way can then read and change everything.
+ */
+int ktls_config_set_insecure_no_verify(struct ktls_config *config);
+
+/* Server: whether to ask clients for a certificate; trust as above, which must have been given. */
+int ktls_config_set_client_auth(struct ktls_config *config, enum ktls_client_auth client_auth);
+
+/* Default: both, TLS 1.2 and 1.3. -EINVAL if min is above max or either is unknown. */
+int ktls_config_set_protocols(struct ktls_config *config, enum ktls_protocol min,
+			      enum ktls_protocol max);
+
+/* The AEADs, best first. Default: all, in the order of enum ktls_cipher. -EINVAL on none, unknown
+ * or twice. */
+int ktls_config_set_ciphers(struct ktls_config *config, const enum ktls_cipher *ciphers, size_t n);
+
+/*
+ * Application protocols (RFC 7301), best first, each of 1 to 255 bytes; copied. A peer that offers
+ * ALPN but none of these is refused with no_application_protocol; one that offers none at all is
+ * served.
+ */
+int ktls_config_set_alpn(struct ktls_config *config, const char *const *protocols, size_t n);
+
+/* When a direction goes to the kernel; `bytes` only with KTLS_OFFLOAD_AFTER_BYTES, else 0. Default:
+ * AUTO. */
+int ktls_config_set_offload(struct ktls_config *config, enum ktls_direction direction,
+			    enum ktls_offload when, uint64_t bytes);
+
+/*
+ * How many buffers (of some 130 KiB, mapped, not touched before use) the connections of this config
+ * share while userspace protects their bytes; an idle connection holds none. When all are in use,
+ * calls wait for one, or answer KTLS_WANT_BUFFER. Default 1024. -EINVAL on 0 or more than 65536.
+ */
+int ktls_config_set_buffers(struct ktls_config *config, size_t n);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+#endif

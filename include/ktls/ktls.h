@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KTLS_KTLS_H
+#define KTLS_KTLS_H
+
+/*
+ * libktls: TLS connections whose records the Linux kernel protects, where it can. The whole
+ * product: error.h    how calls answer            config.h   what is decided before a connection
+ *   conn.h     a connection                info.h     what can be known of one
+ *   probe.h    what this kernel can do     version.h  which library this is
+ */
+
+#include <ktls/config.h>
+#include <ktls/conn.h>
+#include <ktls/error.h>
+#include <ktls/info.h>
+#include <ktls/probe.h>
+#include <ktls/version.h>
+
+#endif

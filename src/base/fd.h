@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KTLS_BASE_FD_H
+#define KTLS_BASE_FD_H
+
+/* A descriptor that closes itself: `_cleanup_(ktls_fd_close) int fd = -EBADF;`, and ktls_fd_steal()
+ * to keep it. */
+
+#include <errno.h>
+#include <unistd.h>
+
+static inline void ktls_fd_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -EBADF;
+}
+
+static inline int ktls_fd_steal(int *fd)
+{
+	int stolen = *fd;
+
+	*fd = -EBADF;
+	return stolen;
+}
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The system calls as they are; see sys.h for why they stand in a table. */
+
+#include <sys/sendfile.h>
+
+#include "base/sys.h"
+
+struct ktls_sys ktls_sys = {
+	.sendmsg = sendmsg,
+	.recvmsg = recvmsg,
+	.sendfile = sendfile,
+	.preadv = preadv,
+	.setsockopt = setsockopt,
+	.getsockopt = getsockopt,
+	.fstat = fstat,
+	.poll = poll,
+	.shutdown = shutdown,
+};
