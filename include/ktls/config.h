@@ -71,6 +71,14 @@ int ktls_config_add_identity(struct ktls_config *config, const void *chain, size
 			     const void *key, size_t key_len);
 
 /*
+ * A throw-away identity: a new P-256 key and a certificate signed by itself, for these DNS names
+ * and IP addresses, good for thirty days. For trying things out: no client trusts it unless told
+ * to. -EINVAL without names, -KTLS_E_CRYPTO, -EBUSY.
+ */
+int ktls_config_add_identity_self_signed(struct ktls_config *config, const char *const *names,
+					 size_t n);
+
+/*
  * Whom we trust, instead of the system's certificates: PEM (any number) or DER (one). Adds to what
  * was given before. -KTLS_E_BAD_TRUST if nothing in it can be read, -errno of the file, -EBUSY.
  */
