@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What this kernel can do, found by doing it: for each protocol and cipher a connection over the
+ * loopback, keys into both ends, a record through it. Versions lie both ways (distributions take
+ * features back, modules are absent, filters forbid), so nothing else is asked. Made once per
+ * process, in milliseconds; where no tls can be attached, after the first pair.
+ *
+ * What cannot be tried counts as not there, with the reason that stopped it. The sockets are made
+ * by plain calls, everything done to them goes the way of every connection (install.c, record.c).
+ */
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <linux/tls.h>
+#include <netinet/in.h>
+
+#include "base/deadline.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "ktls/kern.h"
+
+#ifndef TLS_TX_ZEROCOPY_RO
+#define TLS_TX_ZEROCOPY_RO 3 /* Linux 5.19 */
+#endif
+#ifndef TLS_RX_EXPECT_NO_PAD
+#define TLS_RX_EXPECT_NO_PAD 4 /* Linux 6.0 */
+#endif
+#ifndef TLS_TX_MAX_PAYLOAD_LEN
+#define TLS_TX_MAX_PAYLOAD_LEN 5 /* newer than 6.12 */
+#endif
+
+enum probe_limit {
+	STRANGERS_MAX = 8,     /* who else may reach the listener's port before us */
+	SHORT_PAYLOAD = 512,   /* a record size limit to try */
+	MESSAGE_MAX = 1024,    /* two records under that limit */
+	NS_PER_S = 1000000000, /* what a round trip over the loopback may take */
+};
+
+/* The two ends of a connection: records go from tx to rx. */
+struct pair {
+	int tx;
+	int rx;
+};
+
+#define PAIR_NULL                          \
+	{                                  \
+		.tx = -EBADF, .rx = -EBADF \
+	}
+
+static void pair_close(struct pair *pair)
+{
+	ktls_fd_close(&pair->tx);
+	ktls_fd_close(&pair->rx);
+}
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+};
+
+static struct {
+	pthread_once_t once;
+	struct ktls_probe probe;
+} cache = { .once = PTHREAD_ONCE_INIT };
+
+/*
+ * -- a connection over the loopback --
+ */
+
+static int listen_loopback(int family, union address *ret_address)
+{
+	_cleanup_(ktls_fd_close) int fd = -EBADF;
+	union address address = { .any.sa_family = (sa_family_t)family };
+	socklen_t len = sizeof(address);
+
+	if (family == AF_INET)
+		address.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	else
+		address.in6.sin6_addr = in6addr_loopback;
+
+	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (fd < 0)
+		return -errno;
+	if (bind(fd, &address.any, sizeof(address)) || listen(fd, STRANGERS_MAX))
+		return -errno;
+	if (getsockname(fd, &address.any, &len))
+		return -errno;
+	*ret_address = address;
+	return ktls_fd_steal(&fd);
+}
+
+/* The port is open to the whole host: only the connection that comes from `fd` is the other end. */
+static int accept_from(int listener, int fd, uint64_t deadline_ns)
+{
+	union address ours = { 0 };
+	socklen_t len = sizeof(ours);
+
+	if (getsockname(fd, &ours.any, &len))
+		return -errno;
+	for (int i = 0; i < STRANGERS_MAX; i++) {
+		_cleanup_(ktls_fd_close) int peer = -EBADF;
+		union address theirs = { 0 };
+		int r = ktls_deadline_poll(listener, POLLIN, deadline_ns);
+
+		if (r)
+			return r < 0 ? r : -ETIMEDOUT;
+		len = sizeof(theirs);
+		peer = accept4(listener, &theirs.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (peer < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			return -errno;
+		if (peer >= 0 && !memcmp(&ours, &theirs, sizeof(ours)))
+			return ktls_fd_steal(&peer);
+	}
+	return -ECONNREFUSED;
+}
+
+static int connect_pair(int family, struct pair *ret_pair)
+{
+	const struct linger reset = { .l_onoff = 1 }; /* leaves no TIME_WAIT behind */
+	const uint64_t deadline_ns = ktls_deadline_clock() + NS_PER_S;
+	_cleanup_(ktls_fd_close) int listener = -EBADF;
+	_cleanup_(pair_close) struct pair pair = PAIR_NULL;
+	union address address;
+	int r;
+
+	listener = listen_loopback(family, &address);
+	if (listener < 0)
+		return listener;
+	pair.tx = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (pair.tx < 0)
+		return -errno;
+	if (connect(pair.tx, &address.any, sizeof(address)) && errno != EINPROGRESS)
+		return -errno;
+	pair.rx = accept_from(listener, pair.tx, deadline_ns);
+	if (pair.rx < 0)
+		return pair.rx;
+	r = ktls_deadline_poll(pair.tx, POLLOUT, deadline_ns);
+	if (r)
+		return r < 0 ? r : -ETIMEDOUT;
+
+	setsockopt(pair.tx, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	*ret_pair = pair;
+	pair = (struct pair)PAIR_NULL;
+	return 0;
+}
+
+static int pair_open(struct pair *ret_pair)
+{
+	int r = connect_pair(AF_INET, ret_pair);
+
+	/* A network namespace, or a host, may have only the other. */
+	if (r < 0 && r != -EPERM && r != -EACCES)
+		r = connect_pair(AF_INET6, ret_pair);
+	return r;
+}
+
+/*
+ * -- trying --
+ */
+
+/* No secret ever goes through: any key will do, as long as two in turn differ. */
+static int set_key(int fd, enum ktls_direction direction, unsigned int protocol,
+		   unsigned int cipher, uint8_t generation, unsigned int *ret_reason)
+{
+	_cleanup_(kern_keys_wipe) struct kern_keys keys = {
+		.protocol = (uint16_t)protocol,
+		.cipher = (uint16_t)cipher,
+	};
+	_cleanup_(kern_crypto_wipe) struct kern_crypto crypto = { 0 };
+	int r;
+
+	memset(keys.key, generation, sizeof(keys.key));
+	memset(keys.iv, generation, sizeof(keys.iv));
+	r = kern_prepare(&keys, &crypto);
+	if (r < 0) {
+		*ret_reason = KTLS_REASON_REFUSED;
+		return r;
+	}
+	return kern_commit(fd, direction, &crypto, ret_reason);
+}
+
+static unsigned int try_key(int fd, enum ktls_direction direction, unsigned int protocol,
+			    unsigned int cipher, uint8_t generation)
+{
+	unsigned int reason = KTLS_REASON_REFUSED;
+
+	return set_key(fd, direction, protocol, cipher, generation, &reason) ? reason
+									     : KTLS_REASON_NONE;
+}
+
+static int send_message(const struct pair *pair, size_t len)
+{
+	uint8_t message[MESSAGE_MAX];
+	const struct iovec iov = { message, len };
+	size_t n;
+	int r;
+
+	memset(message, 'k', sizeof(message));
+	r = kern_send(pair->tx, KERN_RECORD_DATA, &iov, 1, &n);
+	if (r < 0)
+		return r;
+	return n == len ? 0 : -EIO;
+}
+
+static int receive_message(const struct pair *pair, size_t len)
+{
+	const uint64_t deadline_ns = ktls_deadline_clock() + NS_PER_S;
+	uint8_t message[MESSAGE_MAX];
+
+	for (size_t at = 0; at < len;) {
+		const struct iovec iov = { message + at, len - at };
+		uint8_t type;
+		bool end;
+		size_t n;
+		int r = kern_recv(pair->rx, &iov, 1, &type, &end, &n);
+
+		if (r == -EAGAIN && !ktls_deadline_poll(pair->rx, POLLIN, deadline_ns))
+			continue;
+		if (r < 0)
+			return r;
+		if (type != KERN_RECORD_DATA)
+			return -EPROTO;
+		at += n;
+	}
+	for (size_t i = 0; i < len; i++)
+		if (message[i] != 'k')
+			return -EPROTO;
+	return 0;
+}
+
+static int round_trip(const struct pair *pair, size_t len)
+{
+	int r = send_message(pair, len);
+
+	return r < 0 ? r : receive_message(pair, len);
+}
+
+/*
+ * Keys into both ends and a record from one to the other. If one end cannot, the other stands on
+ * the kernel's word, and on a send that went out. *ret_reasons by direction.
+ */
+static void try_cipher(const struct pair *pair, unsigned int protocol, unsigned int cipher,
+		       uint16_t ret_reasons[_KTLS_DIRECTION_N])
+{
+	unsigned int tx = try_key(pair->tx, KTLS_TX, protocol, cipher, 1);
+	unsigned int rx = try_key(pair->rx, KTLS_RX, protocol, cipher, 1);
+
+	if (!tx && send_message(pair, 1) < 0)
+		tx = KTLS_REASON_REFUSED;
+	if (!tx && !rx && receive_message(pair, 1) < 0)
+		tx = rx = KTLS_REASON_REFUSED;
+	ret_reasons[KTLS_TX] = (uint16_t)tx;
+	ret_reasons[KTLS_RX] = (uint16_t)rx;
+}
+
+static uint16_t try_option(int fd, int name, const void *value, socklen_t len)
+{
+	if (!ktls_sys.setsockopt(fd, SOL_TLS, name, value, len))
+		return KTLS_REASON_NONE;
+	switch (errno) {
+	case ENOPROTOOPT:
+	case EOPNOTSUPP:
+	case EINVAL:
+		return KTLS_REASON_OLD_KERNEL;
+	case EPERM:
+	case EACCES:
+	case ENOSYS:
+		return KTLS_REASON_SECCOMP;
+	default:
+		return KTLS_REASON_REFUSED;
+	}
+}
+
+/* A limit that is taken must be kept: the message must fill two records. */
+static uint16_t try_max_payload(const struct pair *pair, unsigned int cipher)
+{
+	const uint16_t limit = SHORT_PAYLOAD;
+	uint16_t reason = try_option(pair->tx, TLS_TX_MAX_PAYLOAD_LEN, &limit, sizeof(limit));
+	uint64_t before, after;
+
+	if (reason)
+		return reason;
+	if (kern_seq(pair->tx, KTLS_TX, KTLS_TLS_1_3, cipher, &before) < 0 ||
+	    round_trip(pair, 2 * SHORT_PAYLOAD - 2) < 0 ||
+	    kern_seq(pair->tx, KTLS_TX, KTLS_TLS_1_3, cipher, &after) < 0)
+		return KTLS_REASON_REFUSED;
+	return after - before == 2 ? KTLS_REASON_NONE : KTLS_REASON_REFUSED;
+}
+
+/* What only a connection with TLS 1.3's keys in place can show. */
+static void try_features(const struct pair *pair, unsigned int cipher, struct ktls_probe *probe)
+{
+	const int on = 1;
+	unsigned int tx, rx;
+
+	probe->tx_zerocopy_ro = try_option(pair->tx, TLS_TX_ZEROCOPY_RO, &on, sizeof(on));
+	probe->rx_expect_no_pad = try_option(pair->rx, TLS_RX_EXPECT_NO_PAD, &on, sizeof(on));
+	probe->tx_max_payload_len = try_max_payload(pair, cipher);
+
+	tx = try_key(pair->tx, KTLS_TX, KTLS_TLS_1_3, cipher, 2);
+	rx = try_key(pair->rx, KTLS_RX, KTLS_TLS_1_3, cipher, 2);
+	if (!tx && !rx && round_trip(pair, 1) < 0)
+		tx = rx = KTLS_REASON_REFUSED;
+	probe->rekey[KTLS_TX] = (uint16_t)tx;
+	probe->rekey[KTLS_RX] = (uint16_t)rx;
+}
+
+/*
+ * -- the answers --
+ */
+
+static void fill_features(struct ktls_probe *probe, unsigned int reason)
+{
+	probe->rekey[KTLS_TX] = probe->rekey[KTLS_RX] = (uint16_t)reason;
+	probe->tx_zerocopy_ro = (uint16_t)reason;
+	probe->rx_expect_no_pad = (uint16_t)reason;
+	probe->tx_max_payload_len = (uint16_t)reason;
+}
+
+static void fill_all(struct ktls_probe *probe, unsigned int reason)
+{
+	for (unsigned int cipher = 0; cipher < _KTLS_CIPHER_N; cipher++)
+		for (unsigned int i = 0; i < _KTLS_DIRECTION_N; i++)
+			probe->tls12[cipher][i] = probe->tls13[cipher][i] = (uint16_t)reason;
+	fill_features(probe, reason);
+	probe->ulp = (uint16_t)reason;
+}
+
+/* A pair with the ULP on both ends, or why there is none. */
+static int pair_attach(struct pair *ret_pair, unsigned int *ret_reason)
+{
+	_cleanup_(pair_close) struct pair pair = PAIR_NULL;
+	int r = pair_open(&pair);
+
+	if (r < 0) {
+		*ret_reason =
+			r == -EPERM || r == -EACCES ? KTLS_REASON_SECCOMP : KTLS_REASON_NO_LOOPBACK;
+		return r;
+	}
+	r = kern_attach(pair.tx, ret_reason);
+	if (!r)
+		r = kern_attach(pair.rx, ret_reason);
+	if (r < 0)
+		return r;
+	*ret_pair = pair;
+	pair = (struct pair)PAIR_NULL;
+	return 0;
+}
+
+/* A row of the answers, and what a working TLS 1.3 pair shows beside, once. */
+static void probe_cipher(struct ktls_probe *probe, unsigned int protocol, unsigned int cipher,
+			 bool *featured)
+{
+	_cleanup_(pair_close) struct pair pair = PAIR_NULL;
+	uint16_t *reasons = protocol == KTLS_TLS_1_3 ? probe->tls13[cipher] : probe->tls12[cipher];
+	unsigned int reason;
+
+	if (pair_attach(&pair, &reason) < 0) {
+		reasons[KTLS_TX] = reasons[KTLS_RX] = (uint16_t)reason;
+		return;
+	}
+	try_cipher(&pair, protocol, cipher, reasons);
+	if (*featured || protocol != KTLS_TLS_1_3 || reasons[KTLS_TX] || reasons[KTLS_RX])
+		return;
+	try_features(&pair, cipher, probe);
+	*featured = true;
+}
+
+static void probe_once(void)
+{
+	_cleanup_(pair_close) struct pair pair = PAIR_NULL;
+	struct ktls_probe *probe = &cache.probe;
+	bool featured = false;
+	unsigned int reason;
+	int r = pair_attach(&pair, &reason);
+
+	if (r < 0) {
+		fill_all(probe, reason);
+		probe->ulp_errno = -r;
+		return;
+	}
+	for (unsigned int cipher = 0; cipher < _KTLS_CIPHER_N; cipher++) {
+		probe_cipher(probe, KTLS_TLS_1_3, cipher, &featured);
+		probe_cipher(probe, KTLS_TLS_1_2, cipher, &featured);
+	}
+	/* No cipher of TLS 1.3 works both ways: then nothing stands on one. */
+	if (!featured)
+		fill_features(probe, probe->tls13[KTLS_AES_128_GCM][KTLS_TX]
+					     ? probe->tls13[KTLS_AES_128_GCM][KTLS_TX]
+					     : probe->tls13[KTLS_AES_128_GCM][KTLS_RX]);
+}
+
+const struct ktls_probe *kern_probe(void)
+{
+	pthread_once(&cache.once, probe_once);
+	return &cache.probe;
+}
+
+unsigned int kern_probe_reason(const struct ktls_probe *probe, unsigned int protocol,
+			       unsigned int cipher, enum ktls_direction direction)
+{
+	if (cipher >= _KTLS_CIPHER_N || direction >= _KTLS_DIRECTION_N)
+		return KTLS_REASON_OLD_KERNEL;
+	if (protocol == KTLS_TLS_1_3)
+		return probe->tls13[cipher][direction];
+	if (protocol == KTLS_TLS_1_2)
+		return probe->tls12[cipher][direction];
+	return KTLS_REASON_OLD_KERNEL;
+}
+
+int ktls_probe(struct ktls_probe *ret_probe, size_t size)
+{
+	const size_t known = size < sizeof(struct ktls_probe) ? size : sizeof(struct ktls_probe);
+
+	if (!ret_probe || !size)
+		return -EINVAL;
+	memcpy(ret_probe, kern_probe(), known);
+	memset((uint8_t *)ret_probe + known, 0, size - known);
+	return 0;
+}
