@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+The checks, checked: made-up files with one fault each, and the complaint that has to come; and
+files without a fault, about which nobody complains.
+
+Usage: selftest.py
+"""
+
+import tempfile
+import unittest
+from pathlib import Path
+
+import layers
+import readme
+import style
+import symbols
+import tree
+import words
+
+LICENCE = '/* SPDX-License-Identifier: MIT */\n'
+KNOWN = ['include/ktls/conn.h', 'src/base/sys.h', 'src/conn.h', 'src/tools/http.h', 'ktls/kern.h',
+         'ktls/cipher.h', 'uring/uring.h', 'tests/tap.h']
+
+
+class Tree(unittest.TestCase):
+    def setUp(self):
+        self._place = tempfile.TemporaryDirectory()
+        self.addCleanup(self._place.cleanup)
+        self.root = self._place.name
+
+    def write(self, path, text):
+        target = Path(self.root) / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding='utf-8')
+
+
+class Layers(Tree):
+    def complaints(self, path, *includes):
+        for known in KNOWN:
+            self.write(known, LICENCE)
+        self.write(path, ''.join(f'#include {include}\n' for include in includes))
+        return layers.complaints(self.root, [path])
+
+    def assert_barred(self, path, include):
+        found = self.complaints(path, '<stdint.h>', include)
+        self.assertEqual(len(found), 1, f'{path} including {include}: {found}')
+        self.assertIn(f'{path}:2: ', found[0])
+
+    def test_arrows_that_are_allowed(self):
+        for path, include in [
+                ('include/ktls/info.h', '<ktls/conn.h>'), ('src/base/a.c', '<ktls/conn.h>'),
+                ('src/base/a.c', '"sys.h"'), ('src/base/a.c', '"base/sys.h"'),
+                ('ktls/a.c', '"base/sys.h"'), ('ktls/a.c', '"cipher.h"'),
+                ('ktls/a.c', '"ktls/kern.h"'), ('uring/a.c', '"base/sys.h"'),
+                ('src/a.c', '"conn.h"'), ('src/a.c', '"base/sys.h"'), ('src/a.c', '"ktls/kern.h"'),
+                ('src/a.c', '"uring/uring.h"'), ('src/tools/a.c', '<ktls/conn.h>'),
+                ('src/tools/a.c', '"http.h"'), ('bench/a.c', '<ktls/conn.h>'),
+                ('tests/a.c', '"src/conn.h"'), ('tests/a.c', '"ktls/cipher.h"')]:
+            self.assertEqual(self.complaints(path, include), [], f'{path} {include}')
+
+    def test_arrows_that_are_not(self):
+        for path, include in [
+                ('include/ktls/info.h', '"base/sys.h"'), ('src/base/a.c', '"conn.h"'),
+                ('src/base/a.c', '"../conn.h"'), ('src/base/a.c', '"ktls/kern.h"'),
+                ('src/base/a.c', '"uring/uring.h"'), ('ktls/a.c', '"uring/uring.h"'),
+                ('ktls/a.c', '"../uring/uring.h"'), ('ktls/a.c', '"conn.h"'),
+                ('uring/a.c', '"ktls/kern.h"'), ('uring/a.c', '<ktls/kern.h>'),
+                ('uring/a.c', '"src/conn.h"'), ('src/a.c', '"ktls/cipher.h"'),
+                ('src/a.c', '"tools/http.h"'), ('src/tools/a.c', '"conn.h"'),
+                ('src/tools/a.c', '"../conn.h"'), ('src/tools/a.c', '"base/sys.h"'),
+                ('src/tools/a.c', '"ktls/kern.h"'), ('bench/a.c', '"src/conn.h"'),
+                ('bench/a.c', '"base/sys.h"'), ('src/a.c', '"tests/tap.h"')]:
+            self.assert_barred(path, include)
+
+    def test_fences(self):
+        homes = {
+            '<gnutls/gnutls.h>': ['src/handshake.c', 'src/credentials.c', 'src/aead.c'],
+            '<liburing.h>': ['uring/ring.c'],
+            '<netlink/netlink.h>': ['src/netlink.c'],
+            '<linux/tls.h>': ['ktls/cipher.c']}
+        places = ['src/base/a.c', 'ktls/a.c', 'uring/a.c', 'src/a.c', 'src/aead.h', 'src/tools/a.c',
+                  'bench/a.c', 'include/ktls/info.h']
+        for include, at_home in homes.items():
+            for path in at_home:
+                self.assertEqual(self.complaints(path, include), [], f'{path} {include}')
+            rooms_at_home = [Path(path).parent for path in at_home if not path.startswith('src/')]
+            for path in places:
+                if Path(path).parent not in rooms_at_home:
+                    self.assert_barred(path, include)
+
+    def test_headers_that_nobody_knows(self):
+        self.assert_barred('src/a.c', '"nowhere.h"')
+        self.assert_barred('src/a.c', '<openssl/ssl.h>')
+        self.assert_barred('include/ktls/info.h', '<unistd.h>')
+        self.assertEqual(len(self.complaints('elsewhere/a.c', '<stdint.h>')), 1)
+
+    def test_unusual_spelling(self):
+        self.assert_barred('src/a.c', ' <gnutls/gnutls.h>  /* why */')
+        self.write('src/a.c', '  #  include\t<gnutls/gnutls.h>\n')
+        self.assertEqual(len(layers.complaints(self.root, ['src/a.c'])), 1)
+        self.write('src/a.c', '/*\n#include <gnutls/gnutls.h>\n*/\n')
+        self.assertEqual(layers.complaints(self.root, ['src/a.c']), [])
+
+
+class Style(Tree):
+    def complaints(self, text, path='src/a.c'):
+        self.write(path, text)
+        return style.complaints(self.root, [path])
+
+    def test_a_clean_file(self):
+        body = ''.join('\tx();\n' for _ in range(69))
+        text = f'{LICENCE}/* goto // typedef struct */\nint f(void)\n{{\n{body}}}\n'
+        self.assertEqual(self.complaints(text + 'const char *g = "// goto";\n'), [])
+
+    def test_faults(self):
+        long = ''.join('\tx();\n' for _ in range(70))
+        for what, text in {
+                'no licence': 'int a;\n',
+                'space at the end': LICENCE + 'int a; \n',
+                'no end of the line': LICENCE + 'int a;',
+                '101 columns': LICENCE + '\t' * 12 + 'int a;\n',
+                'a long function': f'{LICENCE}int f(void)\n{{\n{long}}}\n',
+                'a long file': LICENCE + 'int a;\n' * 600,
+                'goto': LICENCE + 'void f(void)\n{\n\tgoto out;\n}\n',
+                'a // comment': LICENCE + 'int a; // why\n',
+                'typedef struct': LICENCE + 'typedef struct a a;\n'}.items():
+            self.assertEqual(len(self.complaints(text)), 1, what)
+
+    def test_scripts(self):
+        self.assertEqual(self.complaints('#!/bin/sh\n# SPDX-License-Identifier: MIT\n', 's/a'), [])
+        self.assertEqual(len(self.complaints('#!/bin/sh\ntrue\n', 's/a')), 1)
+
+
+class Words(Tree):
+    def complaints(self, line):
+        self.write('doc.md', line + '\n')
+        return words.complaints(self.root, ['doc.md'])
+
+    def test_words(self):
+        for line in ['see https://localhost:8443/a', 'curl https://HOST:PORT/', 'a/home/b',
+                     'https://127.0.0.1:443/', 'https://[::1]:443/', 'https://a.example.com/',
+                     'https://%s:%d/', '/tmp/root/x', '$HOME/.cache']:
+            self.assertEqual(self.complaints(line), [], line)
+        for line in ['cd /' + 'home/me/x', 'cat "/' + 'root/.bashrc"', 'http://' + 'mirror.nowhere.de',
+                     'deb.' + 'anything.org', 'https://' + 'pypi.org/simple']:
+            self.assertEqual(len(self.complaints(line)), 1, line)
+
+
+class Symbols(Tree):
+    HEADER = '''/* ktls_in_comment(); */
+#define ktls_macro(x) \\
+	ktls_inside(x)
+struct ktls_conn;
+int ktls_a(struct ktls_conn *conn,
+	   int x);
+const char *ktls_b (void) __attribute__((warn_unused_result));
+'''
+
+    def complaints(self, header, names, exports, page):
+        self.write('include/ktls/a.h', header)
+        self.write('src/ktls.map', 'X {\nglobal:\n' + ''.join(f'\t{n};\n' for n in names)
+                   + 'local:\n\t*;\n};\n')
+        self.write('man/a.3.scd', page)
+        return symbols.complaints(self.root, ['include/ktls/a.h', 'man/a.3.scd'], exports)
+
+    def test_names(self):
+        both = {'ktls_a', 'ktls_b'}
+        page = '*ktls_a*() ktls\\_b'
+        self.assertEqual(symbols.declared(self.HEADER), both)
+        self.assertEqual(self.complaints(self.HEADER, both, both, page), [])
+        self.assertEqual(len(self.complaints(self.HEADER, both, {'ktls_a'}, page)), 1)
+        self.assertEqual(len(self.complaints(self.HEADER, both, both | {'kern_x'}, page)), 1)
+        self.assertEqual(len(self.complaints(self.HEADER, ['ktls_a'], {'ktls_a'}, page)), 1)
+        self.assertEqual(len(self.complaints(self.HEADER, both, both, 'ktls_a')), 1)
+
+    def test_leaks(self):
+        for leak in ['gnutls_session_t s;', 'struct io_uring *r;', 'struct nl_sock *s;',
+                     'int x = TLS_TX_ZEROCOPY_RO;']:
+            self.assertEqual(len(list(symbols.leaks('a.h', f'/* gnutls */ {leak}\n'))), 1, leak)
+        self.assertEqual(list(symbols.leaks('a.h', 'enum { KTLS_TX }; void ktls_url(void);')), [])
+
+
+class Readme(Tree):
+    def test_example(self):
+        self.write('examples/fetch.c', LICENCE + '#include <a.h>\nint a;\n')
+        self.write('README.md', '# x\n\n```c\n#include <a.h>\nint a;\n```\n')
+        self.assertEqual(readme.complaints(self.root), [])
+        self.write('README.md', '# x\n\n```c\n#include <a.h>\nint b;\n```\n')
+        self.assertEqual(len(readme.complaints(self.root)), 1)
+
+
+class Files(Tree):
+    def test_without_git(self):
+        for path in ['a.c', 'src/b.h', 'build-x/c.c', '.git/config', '.clang-format']:
+            self.write(path, '\n')
+        self.assertEqual(tree.files(self.root), ['.clang-format', 'a.c', 'src/b.h'])
+
+
+if __name__ == '__main__':
+    unittest.main()
