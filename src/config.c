@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What is decided before a connection. Setters check and copy; the first connection freezes the
+ * config, which makes what all connections share, once; from then on it is only read.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <ktls/error.h>
+
+#include "base/fd.h"
+#include "base/secret.h"
+#include "config.h"
+#include "credentials.h"
+#include "ktls/kern.h"
+#include "pool.h"
+
+enum {
+	FILE_MAX = 1 << 20, /* of PEM or DER, in bytes */
+	ALPN_LEN_MAX = 255, /* RFC 7301 3.1 */
+};
+
+int ktls_config_fail(struct ktls_config *config, int error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(config->error_text, sizeof(config->error_text), format, args);
+	va_end(args);
+	return error;
+}
+
+const char *ktls_config_error(const struct ktls_config *config)
+{
+	return config ? config->error_text : "";
+}
+
+int ktls_config_new(struct ktls_config **ret_config, enum ktls_role role)
+{
+	struct ktls_config *config;
+	int rc;
+
+	if (!ret_config || (role != KTLS_CLIENT && role != KTLS_SERVER))
+		return -EINVAL;
+	config = calloc(1, sizeof(*config));
+	if (!config)
+		return -ENOMEM;
+	rc = ktls_credentials_new(&config->credentials);
+	if (rc < 0) {
+		free(config);
+		return rc;
+	}
+	atomic_init(&config->refs, 1);
+	atomic_init(&config->frozen, false);
+	pthread_mutex_init(&config->freezing, NULL);
+	config->role = role;
+	config->protocol_min = KTLS_TLS_1_2;
+	config->protocol_max = KTLS_TLS_1_3;
+	config->ciphers_n = _KTLS_CIPHER_N;
+	for (unsigned int i = 0; i < _KTLS_CIPHER_N; i++)
+		config->ciphers[i] = i;
+	config->buffers = KTLS_BUFFERS_DEFAULT;
+	*ret_config = config;
+	return 0;
+}
+
+struct ktls_config *ktls_config_ref(struct ktls_config *config)
+{
+	atomic_fetch_add_explicit(&config->refs, 1, memory_order_relaxed);
+	return config;
+}
+
+struct ktls_config *ktls_config_unref(struct ktls_config *config)
+{
+	if (!config || atomic_fetch_sub_explicit(&config->refs, 1, memory_order_acq_rel) > 1)
+		return NULL;
+	ktls_pool_free(config->pool);
+	ktls_credentials_free(config->credentials);
+	for (size_t i = 0; i < config->alpn_n; i++)
+		free(config->alpn[i]);
+	pthread_mutex_destroy(&config->freezing);
+	free(config);
+	return NULL;
+}
+
+/* Every setter begins here: forgets the last sentence, refuses a frozen config. */
+static int begin_set(struct ktls_config *config)
+{
+	if (!config)
+		return -EINVAL;
+	if (atomic_load_explicit(&config->frozen, memory_order_relaxed))
+		return ktls_config_fail(config, -EBUSY,
+					"changing a config: it has connections already. To do: set "
+					"everything first, or make another");
+	config->error_text[0] = '\0';
+	return 0;
+}
+
+static int fail_value(struct ktls_config *config, const char *what)
+{
+	return ktls_config_fail(config, -EINVAL, "changing a config: %s", what);
+}
+
+/* Files */
+
+/* Bytes of a file, wiped when they go: one may be a key. */
+struct contents {
+	char *data;
+	size_t len;
+};
+
+static void free_contents(struct contents *contents)
+{
+	if (contents->data)
+		explicit_bzero(contents->data, contents->len);
+	free(contents->data);
+}
+
+static int read_all(int fd, struct contents *contents)
+{
+	contents->data = malloc(FILE_MAX);
+	if (!contents->data)
+		return -ENOMEM;
+	while (contents->len < FILE_MAX) {
+		ssize_t n = read(fd, contents->data + contents->len, FILE_MAX - contents->len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			return 0;
+		contents->len += (size_t)n;
+	}
+	return -EFBIG;
+}
+
+static int read_file(struct ktls_config *config, const char *path, struct contents *contents)
+{
+	_cleanup_(ktls_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int rc = fd < 0 ? -errno : read_all(fd, contents);
+
+	if (rc < 0)
+		return ktls_config_fail(config, rc, "reading %s: %s", path, ktls_strerror(rc));
+	return 0;
+}
+
+/* Identity and trust */
+
+int ktls_config_add_identity(struct ktls_config *config, const void *chain, size_t chain_len,
+			     const void *key, size_t key_len)
+{
+	int rc = begin_set(config);
+
+	if (rc < 0)
+		return rc;
+	if (!chain || !key || chain_len > FILE_MAX || key_len > FILE_MAX)
+		return fail_value(config, "a chain and a key are needed, of at most 1 MiB each");
+	return ktls_credentials_add_identity(config, chain, chain_len, key, key_len);
+}
+
+int ktls_config_add_identity_file(struct ktls_config *config, const char *chain_path,
+				  const char *key_path)
+{
+	_cleanup_(free_contents) struct contents chain = { 0 };
+	_cleanup_(free_contents) struct contents key = { 0 };
+	int rc = begin_set(config);
+
+	if (rc < 0)
+		return rc;
+	if (!chain_path || !key_path)
+		return fail_value(config, "a chain and a key are needed");
+	rc = read_file(config, chain_path, &chain);
+	if (!rc)
+		rc = read_file(config, key_path, &key);
+	if (rc < 0)
+		return rc;
+	return ktls_credentials_add_identity(config, chain.data, chain.len, key.data, key.len);
+}
+
+int ktls_config_add_identity_self_signed(struct ktls_config *config, const char *const *names,
+					 size_t n)
+{
+	int rc = begin_set(config);
+
+	if (rc < 0)
+		return rc;
+	if (!names || !n)
+		return fail_value(config, "a self-signed certificate needs a name");
+	return ktls_credentials_add_self_signed(config, names, n);
+}
+
+int ktls_config_add_trust(struct ktls_config *config, const void *data, size_t len)
+{
+	int rc = begin_set(config);
+
+	if (rc < 0)
+		return rc;
+	if (!data || len > FILE_MAX)
+		return fail_value(config, "trust anchors are needed, of at most 1 MiB");
+	return ktls_credentials_add_trust(config, data, len);
+}
+
+int ktls_config_add_trust_file(struct ktls_config *config, const char *path)
+{
+	_cleanup_(free_contents) struct contents contents = { 0 };
+	int rc = begin_set(config);
+
+	if (rc < 0)
+		return rc;
+	if (!path)
+		return fail_value(config, "a file of trust anchors is needed");
+	rc = read_file(config, path, &contents);
+	if (rc < 0)
+		return rc;
+	return ktls_credentials_add_trust(config, contents.data, contents.len);
+}
+
+int ktls_config_set_insecure_no_verify(struct ktls_config *config)
+{
+	int rc = begin_set(config);
+
+	if (!rc)
+		config->insecure_no_verify = true;
+	return rc;
+}
+
+int ktls_config_set_client_auth(struct ktls_config *config, enum ktls_client_auth client_auth)
+{
+	int rc = begin_set(config);
+
+	if (rc < 0)
+		return rc;
+	if (config->role != KTLS_SERVER || client_auth >= _KTLS_CLIENT_AUTH_N)
+		return fail_value(config, "only a server asks for client certificates");
+	config->client_auth = client_auth;
+	return 0;
+}
+
+/* Parameters */
+
+static bool is_protocol(enum ktls_protocol protocol)
+{
+	return protocol == KTLS_TLS_1_2 || protocol == KTLS_TLS_1_3;
+}
+
+int ktls_config_set_protocols(struct ktls_config *config, enum ktls_protocol min,
+			      enum ktls_protocol max)
+{
+	int rc = begin_set(config);
+
+	if (rc < 0)
+		return rc;
+	if (!is_protocol(min) || !is_protocol(max) || min > max)
+		return fail_value(config, "protocols are TLS 1.2 and 1.3, the lower one first");
+	config->protocol_min = min;
+	config->protocol_max = max;
+	return 0;
+}
+
+int ktls_config_set_ciphers(struct ktls_config *config, const enum ktls_cipher *ciphers, size_t n)
+{
+	unsigned int seen = 0;
+	int rc = begin_set(config);
+
+	if (rc < 0)
+		return rc;
+	if (!ciphers || !n || n > _KTLS_CIPHER_N)
+		return fail_value(config, "at least one cipher is needed, each only once");
+	for (size_t i = 0; i < n; i++) {
+		if (ciphers[i] >= _KTLS_CIPHER_N || seen & 1u << ciphers[i])
+			return fail_value(config, "an unknown cipher, or one twice");
+		seen |= 1u << ciphers[i];
+	}
+	memcpy(config->ciphers, ciphers, n * sizeof(ciphers[0]));
+	config->ciphers_n = n;
+	return 0;
+}
+
+static bool is_alpn(const char *protocol)
+{
+	size_t len = protocol ? strlen(protocol) : 0;
+
+	return len && len <= ALPN_LEN_MAX;
+}
+
+int ktls_config_set_alpn(struct ktls_config *config, const char *const *protocols, size_t n)
+{
+	int rc = begin_set(config);
+
+	if (rc < 0)
+		return rc;
+	if ((!protocols && n) || n > KTLS_ALPN_MAX)
+		return fail_value(config, "at most 32 application protocols");
+	for (size_t i = 0; i < n; i++) {
+		if (!is_alpn(protocols[i]))
+			return fail_value(config, "an application protocol has 1 to 255 bytes");
+	}
+	while (config->alpn_n)
+		free(config->alpn[--config->alpn_n]);
+	for (size_t i = 0; i < n; i++) {
+		config->alpn[i] = strdup(protocols[i]);
+		if (!config->alpn[i])
+			return -ENOMEM;
+		config->alpn_n++;
+	}
+	return 0;
+}
+
+int ktls_config_set_offload(struct ktls_config *config, enum ktls_direction direction,
+			    enum ktls_offload when, uint64_t bytes)
+{
+	int rc = begin_set(config);
+
+	if (rc < 0)
+		return rc;
+	if (direction >= _KTLS_DIRECTION_N || when >= _KTLS_OFFLOAD_N)
+		return fail_value(config, "an unknown direction or moment of offload");
+	if (bytes && when != KTLS_OFFLOAD_AFTER_BYTES)
+		return fail_value(config, "only KTLS_OFFLOAD_AFTER_BYTES takes bytes");
+	config->offload[direction] = (struct ktls_offload_rule){ .when = when, .bytes = bytes };
+	return 0;
+}
+
+int ktls_config_set_buffers(struct ktls_config *config, size_t n)
+{
+	int rc = begin_set(config);
+
+	if (rc < 0)
+		return rc;
+	if (!n || n > KTLS_BUFFERS_MAX)
+		return fail_value(config, "1 to 65536 buffers");
+	config->buffers = n;
+	return 0;
+}
+
+/* The freeze */
+
+static int check_whole(struct ktls_config *config)
+{
+	if (config->role == KTLS_SERVER && !ktls_credentials_has_identity(config->credentials))
+		return ktls_config_fail(
+			config, -KTLS_E_NO_IDENTITY,
+			"making a connection: the server has no certificate. To do: "
+			"call ktls_config_add_identity_file()");
+	if (config->client_auth != KTLS_CLIENT_AUTH_NONE && !config->insecure_no_verify &&
+	    !ktls_credentials_has_trust(config->credentials))
+		return ktls_config_fail(
+			config, -KTLS_E_BAD_TRUST,
+			"making a connection: client certificates are asked for but "
+			"there is nobody to trust. To do: call "
+			"ktls_config_add_trust_file()");
+	return 0;
+}
+
+static bool wants_kernel(const struct ktls_config *config)
+{
+	return config->offload[KTLS_TX].when != KTLS_OFFLOAD_NEVER ||
+	       config->offload[KTLS_RX].when != KTLS_OFFLOAD_NEVER;
+}
+
+static int freeze_once(struct ktls_config *config)
+{
+	int rc;
+
+	rc = check_whole(config);
+	if (rc < 0)
+		return rc;
+	rc = ktls_credentials_freeze(config);
+	if (rc < 0)
+		return rc;
+	rc = ktls_pool_new(&config->pool, config->buffers);
+	if (rc < 0)
+		return ktls_config_fail(config, rc, "mapping %zu buffers: %s", config->buffers,
+					ktls_strerror(rc));
+	if (wants_kernel(config))
+		config->probe = kern_probe();
+	return 0;
+}
+
+int ktls_config_freeze(struct ktls_config *config)
+{
+	int rc = 0;
+
+	if (atomic_load_explicit(&config->frozen, memory_order_acquire))
+		return 0;
+	pthread_mutex_lock(&config->freezing);
+	if (!atomic_load_explicit(&config->frozen, memory_order_relaxed)) {
+		rc = freeze_once(config);
+		atomic_store_explicit(&config->frozen, !rc, memory_order_release);
+	}
+	pthread_mutex_unlock(&config->freezing);
+	return rc;
+}

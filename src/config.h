@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KTLS_SRC_CONFIG_H
+#define KTLS_SRC_CONFIG_H
+
+/* The inside of a config. Written while it is being set; after the freeze only read, by any thread.
+ */
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include <ktls/config.h>
+#include <ktls/probe.h>
+
+struct ktls_credentials;
+struct ktls_pool;
+
+enum {
+	KTLS_CONFIG_ERROR_LEN = 192,
+	KTLS_ALPN_MAX = 32, /* protocols */
+	KTLS_BUFFERS_DEFAULT = 1024,
+	KTLS_BUFFERS_MAX = 65536,
+};
+
+struct ktls_offload_rule {
+	enum ktls_offload when;
+	uint64_t bytes;
+};
+
+struct ktls_config {
+	atomic_uint refs;
+	pthread_mutex_t freezing;
+	atomic_bool frozen;
+	enum ktls_role role;
+	enum ktls_client_auth client_auth;
+	bool insecure_no_verify;
+	enum ktls_protocol protocol_min, protocol_max;
+	enum ktls_cipher ciphers[_KTLS_CIPHER_N];
+	size_t ciphers_n;
+	char *alpn[KTLS_ALPN_MAX];
+	size_t alpn_n;
+	struct ktls_offload_rule offload[_KTLS_DIRECTION_N];
+	size_t buffers;
+	struct ktls_credentials *credentials;
+	struct ktls_pool *pool;		/* made by the freeze */
+	const struct ktls_probe *probe; /* made by the freeze; NULL if the kernel is never wanted */
+	char error_text[KTLS_CONFIG_ERROR_LEN];
+};
+
+/* Makes what connections share, once: trust, priorities, pool, probe. Any thread; 0 or why not. */
+int ktls_config_freeze(struct ktls_config *config);
+
+/* Keeps a sentence and returns the code. Only before the freeze: one thread writes then. */
+int ktls_config_fail(struct ktls_config *config, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The life of a connection. The state moves by one function, which knows every change that is
+ * allowed; an error is kept once, the first and most specific one; and each direction is handed to
+ * the kernel here, when its moment has come.
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "config.h"
+#include "conn.h"
+#include "handshake.h"
+
+enum {
+	SERVER_NAME_MAX = 253, /* RFC 1035 2.3.4, without the dot at the end */
+};
+
+/* allowed[from] has a bit for each state that may follow. */
+static const unsigned int allowed[_KTLS_STATE_N] = {
+	[KTLS_STATE_NEW] = 1u << KTLS_STATE_HANDSHAKE | 1u << KTLS_STATE_FAILED,
+	[KTLS_STATE_HANDSHAKE] = 1u << KTLS_STATE_OPEN | 1u << KTLS_STATE_FAILED,
+	[KTLS_STATE_OPEN] = 1u << KTLS_STATE_CLOSING | 1u << KTLS_STATE_FAILED,
+	[KTLS_STATE_CLOSING] = 1u << KTLS_STATE_CLOSED | 1u << KTLS_STATE_FAILED,
+	[KTLS_STATE_CLOSED] = 1u << KTLS_STATE_FAILED,
+	[KTLS_STATE_FAILED] = 0,
+};
+
+void ktls_conn_set_state(struct ktls_conn *conn, enum ktls_state state)
+{
+	assert(allowed[conn->state] & 1u << state);
+	conn->state = state;
+}
+
+static void drop_half(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	struct ktls_half *half = &conn->half[direction];
+
+	if (half->protect)
+		half->protect->drop(conn, direction);
+	kern_keys_wipe(&half->keys);
+	ktls_secret_wipe(&half->secret);
+}
+
+static int fail(struct ktls_conn *conn, int error, const char *format, va_list args)
+{
+	if (conn->state == KTLS_STATE_FAILED)
+		return conn->error;
+	conn->error = error;
+	vsnprintf(conn->error_text, sizeof(conn->error_text), format, args);
+	ktls_conn_set_state(conn, KTLS_STATE_FAILED);
+	drop_half(conn, KTLS_TX);
+	drop_half(conn, KTLS_RX);
+	conn->handshake = ktls_handshake_free(conn->handshake);
+	return error;
+}
+
+int ktls_conn_fail(struct ktls_conn *conn, int error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	error = fail(conn, error, format, args);
+	va_end(args);
+	return error;
+}
+
+int ktls_conn_fail_alert(struct ktls_conn *conn, int error, enum ktls_alert alert,
+			 const char *format, ...)
+{
+	va_list args;
+
+	if (alert != KTLS_ALERT_NONE && conn->state != KTLS_STATE_FAILED && !conn->close_sent)
+		ktls_post_send_alert(conn, true, alert);
+	va_start(args, format);
+	error = fail(conn, error, format, args);
+	va_end(args);
+	return error;
+}
+
+void ktls_conn_end_rx(struct ktls_conn *conn, enum ktls_status end)
+{
+	conn->rx_end = (uint8_t)end;
+	ktls_conn_set_state(conn, conn->close_sent ? KTLS_STATE_CLOSED : KTLS_STATE_CLOSING);
+}
+
+void ktls_conn_end_tx(struct ktls_conn *conn)
+{
+	conn->close_sent = true;
+	ktls_conn_set_state(conn, conn->rx_end ? KTLS_STATE_CLOSED : KTLS_STATE_CLOSING);
+}
+
+/* Promotion */
+
+/* Why the direction cannot go to the kernel, or KTLS_REASON_NOT_YET if it can. */
+static unsigned int offload_reason(const struct ktls_conn *conn, enum ktls_direction direction)
+{
+	const struct ktls_config *config = conn->config;
+	enum ktls_offload when = config->offload[direction].when;
+	unsigned int reason;
+
+	if (when == KTLS_OFFLOAD_NEVER)
+		return KTLS_REASON_POLICY;
+	if (conn->ulp_reason)
+		return conn->ulp_reason;
+	reason = kern_probe_reason(config->probe, conn->protocol, conn->cipher, direction);
+	if (reason)
+		return reason;
+	if (direction == KTLS_RX && when == KTLS_OFFLOAD_AUTO && config->probe->rekey[KTLS_RX])
+		return KTLS_REASON_NO_REKEY;
+	if (direction == KTLS_TX && conn->payload_max < KERN_PAYLOAD_MAX)
+		return KTLS_REASON_RECORD_SIZE;
+	return KTLS_REASON_NOT_YET;
+}
+
+bool ktls_conn_promotion_due(const struct ktls_conn *conn, enum ktls_direction direction)
+{
+	const struct ktls_half *half = &conn->half[direction];
+	const struct ktls_offload_rule *rule = &conn->config->offload[direction];
+
+	if (half->reason != KTLS_REASON_NOT_YET)
+		return false;
+	switch (rule->when) {
+	case KTLS_OFFLOAD_AUTO:
+	case KTLS_OFFLOAD_AT_ONCE:
+	case KTLS_OFFLOAD_REQUIRED:
+		return true;
+	case KTLS_OFFLOAD_AFTER_BYTES:
+		return half->bytes >= rule->bytes;
+	case KTLS_OFFLOAD_AT_SENDFILE:
+		return conn->sendfile_seen;
+	case KTLS_OFFLOAD_NEVER:
+	case _KTLS_OFFLOAD_N:
+		break;
+	}
+	return false;
+}
+
+static int fail_required(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	const struct ktls_half *half = &conn->half[direction];
+
+	return ktls_conn_fail_alert(
+		conn, -KTLS_E_OFFLOAD, KTLS_ALERT_INTERNAL_ERROR,
+		"handing %s to the kernel, which the config requires: %s%s%s. To do: %s",
+		direction == KTLS_TX ? "TX" : "RX", ktls_reason_text(half->reason),
+		half->reason_errno ? ": " : "",
+		half->reason_errno ? ktls_strerror(half->reason_errno) : "",
+		ktls_reason_remedy(half->reason));
+}
+
+int ktls_conn_promote(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	struct ktls_half *half = &conn->half[direction];
+	struct ktls_aead *aead;
+	int rc;
+
+	if (!ktls_conn_promotion_due(conn, direction))
+		return 0;
+	if (direction == KTLS_TX) {
+		rc = ktls_protect_user.flush(conn);
+		if (rc < 0)
+			return rc;
+	}
+	if (!ktls_protect_user.at_boundary(conn, direction))
+		return 0;
+	/* At a boundary userspace holds no buffer, only its cipher. */
+	aead = half->user.aead;
+	rc = ktls_protect_kernel.install(conn, direction);
+	if (!rc) {
+		ktls_aead_free(aead);
+		return 0;
+	}
+	if (half->reason == KTLS_REASON_NOT_YET) {
+		half->reason = KTLS_REASON_REFUSED;
+		half->reason_errno = -rc;
+	}
+	return conn->config->offload[direction].when == KTLS_OFFLOAD_REQUIRED
+		       ? fail_required(conn, direction)
+		       : 0;
+}
+
+static int open_half(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	struct ktls_half *half = &conn->half[direction];
+	int rc;
+
+	half->reason = (uint16_t)offload_reason(conn, direction);
+	half->reason_errno = half->reason == conn->ulp_reason ? conn->ulp_errno : 0;
+	rc = ktls_protect_user.install(conn, direction);
+	if (rc < 0)
+		return ktls_conn_fail(conn, rc, "protecting records after the handshake: %s",
+				      ktls_strerror(rc));
+	return 0;
+}
+
+int ktls_conn_open(struct ktls_conn *conn)
+{
+	int rc;
+
+	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N; d++) {
+		rc = open_half(conn, d);
+		if (rc < 0)
+			return rc;
+	}
+	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N; d++) {
+		if (conn->config->offload[d].when == KTLS_OFFLOAD_REQUIRED &&
+		    conn->half[d].reason != KTLS_REASON_NOT_YET)
+			return fail_required(conn, d);
+	}
+	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N; d++) {
+		rc = ktls_conn_promote(conn, d);
+		if (rc < 0)
+			return rc;
+	}
+	ktls_conn_set_state(conn, KTLS_STATE_OPEN);
+	return 0;
+}
+
+/* Birth, death, and what can be asked at any time */
+
+static int make_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0)
+		return -errno;
+	if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	return 0;
+}
+
+static int check_socket(int fd)
+{
+	int type;
+	socklen_t len = sizeof(type);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0)
+		return -errno;
+	return type == SOCK_STREAM ? 0 : -EINVAL;
+}
+
+/* The ULP goes on early: it changes nothing until a key is set, and a peer's early FIN cannot
+ * refuse it then. */
+static void attach_ulp(struct ktls_conn *conn)
+{
+	unsigned int reason;
+	int rc;
+
+	if (!conn->config->probe)
+		return;
+	rc = kern_attach(conn->fd, &reason);
+	if (rc < 0) {
+		conn->ulp_reason = (uint16_t)reason;
+		conn->ulp_errno = -rc;
+	}
+}
+
+int ktls_conn_new(struct ktls_conn **ret_conn, struct ktls_config *config, int fd)
+{
+	struct ktls_conn *conn;
+	int rc;
+
+	if (!ret_conn || !config)
+		return -EINVAL;
+	rc = check_socket(fd);
+	if (rc < 0)
+		return rc;
+	rc = ktls_config_freeze(config);
+	if (rc < 0)
+		return rc;
+	rc = make_nonblocking(fd);
+	if (rc < 0)
+		return rc;
+	conn = calloc(1, sizeof(*conn));
+	if (!conn)
+		return -ENOMEM;
+	conn->config = ktls_config_ref(config);
+	conn->fd = fd;
+	attach_ulp(conn);
+	*ret_conn = conn;
+	return 0;
+}
+
+struct ktls_conn *ktls_conn_free(struct ktls_conn *conn)
+{
+	if (!conn)
+		return NULL;
+	drop_half(conn, KTLS_TX);
+	drop_half(conn, KTLS_RX);
+	ktls_handshake_free(conn->handshake);
+	ktls_config_unref(conn->config);
+	free(conn->server_name);
+	explicit_bzero(conn, sizeof(*conn));
+	free(conn);
+	return NULL;
+}
+
+int ktls_conn_set_server_name(struct ktls_conn *conn, const char *name)
+{
+	size_t len;
+	char *copy;
+
+	if (!conn || !name || conn->config->role != KTLS_CLIENT)
+		return -EINVAL;
+	if (conn->state != KTLS_STATE_NEW)
+		return -EISCONN;
+	len = strlen(name);
+	/* "example.org." is the same name, absolutely; certificates and SNI write it without the
+	 * dot. */
+	if (len && name[len - 1] == '.')
+		len--;
+	if (!len || len > SERVER_NAME_MAX)
+		return -EINVAL;
+	copy = strndup(name, len);
+	if (!copy)
+		return -ENOMEM;
+	free(conn->server_name);
+	conn->server_name = copy;
+	return 0;
+}
+
+static uint64_t half_records(const struct ktls_conn *conn, enum ktls_direction direction)
+{
+	const struct ktls_half *half = &conn->half[direction];
+
+	if (!half->protect || conn->state == KTLS_STATE_FAILED)
+		return half->keys.seq;
+	return half->protect->sequence(conn, direction);
+}
+
+int ktls_conn_get_info(const struct ktls_conn *conn, struct ktls_info *ret_info, size_t size)
+{
+	struct ktls_info info = { 0 };
+
+	if (!conn || !ret_info || !size)
+		return -EINVAL;
+	info.state = conn->state;
+	info.protocol = conn->protocol;
+	info.cipher = conn->cipher;
+	info.suite = conn->suite;
+	info.alpn = conn->alpn;
+	info.server_name = conn->server_name;
+	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N; d++) {
+		const struct ktls_half *half = &conn->half[d];
+
+		info.protection[d] =
+			half->protect ? half->protect->protection : KTLS_PROTECTION_NONE;
+		info.reason[d] = half->reason;
+		info.reason_errno[d] = half->reason_errno;
+		info.records[d] = half_records(conn, d);
+		info.bytes[d] = half->bytes;
+		info.key_updates[d] = half->key_updates;
+	}
+	if (size > sizeof(info))
+		memset((uint8_t *)ret_info + sizeof(info), 0, size - sizeof(info));
+	memcpy(ret_info, &info, size < sizeof(info) ? size : sizeof(info));
+	return 0;
+}
+
+const char *ktls_conn_error(const struct ktls_conn *conn)
+{
+	return conn ? conn->error_text : "";
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KTLS_SRC_CONN_H
+#define KTLS_SRC_CONN_H
+
+/*
+ * The inside of a connection, for the chapters that make it up:
+ *
+ *   conn.c            life: states, failing, promotion
+ *   handshake.c       NEW to OPEN, with GnuTLS
+ *   conn_io.c         bytes: the public calls, waiting
+ *   post.c            what arrives after the handshake and is not data; what we owe for it
+ *   protect_user.c    records in userspace   \  one interface, so that everything
+ *   protect_kernel.c  records in the kernel  /  above is written once
+ */
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <ktls/conn.h>
+
+#include "base/cursor.h"
+#include "ktls/kern.h"
+#include "record.h"
+#include "secrets.h"
+
+struct ktls_protect;
+
+/* Userspace protection of a direction. TX: start..end is what TCP has not taken yet. RX: start..end
+ * is what has not been opened yet, and plain what has been opened and not been read yet. */
+struct ktls_user {
+	struct ktls_aead *aead;
+	uint8_t *buffer; /* of the config's pool, while bytes are in flight */
+	uint32_t start, end;
+	uint32_t plain, plain_len;
+	uint8_t plain_type;
+	uint8_t batch; /* TX: records to protect at once */
+	bool ended;    /* RX: the transport has ended */
+	int error;     /* RX: found behind data that was delivered first */
+	int alert;
+};
+
+/* Kernel protection of a direction. */
+struct ktls_kernel {
+	uint64_t taken_before;	 /* TX: what TCP had taken when the first key was set */
+	uint64_t plain;		 /* TX: bytes accepted since then, of every type */
+	uint64_t records_before; /* TX: records since then, under keys that are gone */
+	uint64_t first_seq;	 /* the present key's first record */
+};
+
+/* One direction of a connection. */
+struct ktls_half {
+	const struct ktls_protect *protect; /* NULL: no keys yet */
+	struct kern_keys keys;		    /* the key's bytes are gone once the kernel has them */
+	struct ktls_secret secret;	    /* TLS 1.3: where the key came from */
+	union {
+		struct ktls_user user;
+		struct ktls_kernel kernel;
+	};
+	uint64_t bytes;
+	uint32_t key_updates;
+	uint16_t reason;
+	int reason_errno;
+};
+
+/* post.c: the streaming parser of handshake messages, and what is owed. */
+struct ktls_post {
+	uint8_t header[4];
+	uint8_t header_len;
+	uint8_t alert[2];
+	uint8_t alert_len;
+	uint32_t body_left;
+	uint8_t update_request;
+	bool owes_key_update;
+	bool owes_no_renegotiation;
+	uint8_t empty; /* data records in a row that brought nothing */
+};
+
+enum {
+	KTLS_CONN_ERROR_LEN = 192,
+};
+
+struct ktls_handshake;
+
+struct ktls_conn {
+	struct ktls_config *config;
+	int fd;
+	enum ktls_state state;
+	struct ktls_handshake *handshake; /* gone once OPEN */
+	struct ktls_half half[_KTLS_DIRECTION_N];
+	struct ktls_post post;
+	uint16_t protocol, cipher;
+	uint16_t payload_max; /* plaintext bytes per record that the peer takes */
+	bool sendfile_seen;
+	bool close_sent;
+	bool transport_shut; /* shutdown(2) was called */
+	uint8_t rx_end;	     /* KTLS_EOF or KTLS_CLOSED once it was reached */
+	uint16_t ulp_reason; /* why the ULP could not be attached */
+	int ulp_errno;
+	int error; /* the first one */
+	const char *suite;
+	const char *alpn; /* one of the config's */
+	char *server_name;
+	uint64_t file_end; /* of the range that ktls_conn_sendfile() is in the middle of, or 0 */
+	char error_text[KTLS_CONN_ERROR_LEN];
+};
+
+/*
+ * What protects the records of a direction. None waits: 0, KTLS_WANT_READ, KTLS_WANT_WRITE,
+ * KTLS_WANT_BUFFER, KTLS_CLOSED, or a negative code with which the connection must end.
+ */
+struct ktls_protect {
+	enum ktls_protection protection;
+	/* Takes half->keys into use: the first time, and after a KeyUpdate. On failure the
+	 * direction is as it was. */
+	int (*install)(struct ktls_conn *conn, enum ktls_direction direction);
+	/* Sends from the cursor as records of the type, and moves it past what was accepted. */
+	int (*send)(struct ktls_conn *conn, uint8_t type, struct ktls_cursor *cursor);
+	/* The same from a file. -KTLS_E_FILE_SHORT. */
+	int (*send_file)(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
+			 uint64_t *ret_n);
+	/* 0 once TCP has taken everything that was accepted. */
+	int (*flush)(struct ktls_conn *conn);
+	/* Receives records of one type into the cursor. *ret_end: the last of them ended with it.
+	 * *ret_alert: what a negative code asks to be sent. */
+	int (*receive)(struct ktls_conn *conn, struct ktls_cursor *cursor, uint8_t *ret_type,
+		       bool *ret_end, enum ktls_alert *ret_alert);
+	/* Whether the direction stands between two records with nothing held. */
+	bool (*at_boundary)(const struct ktls_conn *conn, enum ktls_direction direction);
+	/* The number of the next record. */
+	uint64_t (*sequence)(const struct ktls_conn *conn, enum ktls_direction direction);
+	/* Gives back what it holds, and wipes. */
+	void (*drop)(struct ktls_conn *conn, enum ktls_direction direction);
+};
+
+extern const struct ktls_protect ktls_protect_user;
+extern const struct ktls_protect ktls_protect_kernel;
+
+/* conn.c */
+
+void ktls_conn_set_state(struct ktls_conn *conn, enum ktls_state state);
+
+/* Ends the connection with its first reason, which it keeps in words; returns it. */
+int ktls_conn_fail(struct ktls_conn *conn, int error, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The same, after telling the peer why if that is possible without waiting. */
+int ktls_conn_fail_alert(struct ktls_conn *conn, int error, enum ktls_alert alert,
+			 const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Both halves have their first keys in half->keys: protects them in userspace, then where the
+ * config says. From HANDSHAKE to OPEN. */
+int ktls_conn_open(struct ktls_conn *conn);
+
+/* Hands a direction to the kernel if it is due, can be and is at a boundary. A failure is only a
+ * reason kept, unless the config requires the kernel. */
+int ktls_conn_promote(struct ktls_conn *conn, enum ktls_direction direction);
+
+/* Whether the direction waits for its next boundary to be promoted: it must not read past it. */
+bool ktls_conn_promotion_due(const struct ktls_conn *conn, enum ktls_direction direction);
+
+/* The state and end that our or their close_notify leads to. */
+void ktls_conn_end_rx(struct ktls_conn *conn, enum ktls_status end);
+void ktls_conn_end_tx(struct ktls_conn *conn);
+
+/* post.c */
+
+/* Takes len bytes of a record that is no data, from the cursor. `ends`: the record ended with them.
+ * 0 to go on reading, or what the read answers. */
+int ktls_post_receive(struct ktls_conn *conn, uint8_t type, struct ktls_cursor content, size_t len,
+		      bool ends);
+
+/* Pays what is owed before the next application byte. */
+int ktls_post_settle(struct ktls_conn *conn);
+
+/* Sends an alert as one record. */
+int ktls_post_send_alert(struct ktls_conn *conn, bool fatal, enum ktls_alert alert);
+
+#endif

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Bytes. Each public call is one attempt, repeated with waits between until it is done or its
+ * deadline has come; the attempts never wait, and are the same over both protections.
+ */
+
+#include <errno.h>
+#include <poll.h>
+
+#include "base/deadline.h"
+#include "base/sys.h"
+#include "config.h"
+#include "conn.h"
+#include "handshake.h"
+#include "pool.h"
+
+enum {
+	EMPTY_RECORDS_MAX = 32, /* in a row, before it is a flood */
+	SHORT_WAIT_NS = 20000,	/* a poll that returned faster did not wait */
+	FRUITLESS_MAX = 2,	/* such polls without progress, before we pause */
+	PAUSE_MS = 1,
+};
+
+static bool is_want(int rc)
+{
+	return rc == KTLS_WANT_READ || rc == KTLS_WANT_WRITE || rc == KTLS_WANT_BUFFER;
+}
+
+/* How a call waits. Kernels before 6.12 say "readable" of half a record, and any says "writable"
+ * while it still holds one: so a wait that ends at once, again and again, becomes a pause. */
+struct waiter {
+	uint64_t deadline_ns;
+	unsigned int fruitless;
+};
+
+/* 0: try again; else what the call answers. */
+static int wait_for(struct ktls_conn *conn, struct waiter *waiter, int want)
+{
+	uint64_t began_ns;
+	int rc;
+
+	if (waiter->deadline_ns == KTLS_NOW)
+		return want;
+	if (want == KTLS_WANT_BUFFER)
+		return ktls_pool_wait(conn->config->pool, waiter->deadline_ns);
+	began_ns = ktls_deadline_clock();
+	if (waiter->fruitless > FRUITLESS_MAX)
+		ktls_sys.poll(NULL, 0, PAUSE_MS);
+	rc = ktls_deadline_poll(conn->fd, want == KTLS_WANT_READ ? POLLIN : POLLOUT,
+				waiter->deadline_ns);
+	if (rc < 0)
+		return ktls_conn_fail(conn, rc, "waiting for the socket: %s", ktls_strerror(rc));
+	if (ktls_deadline_clock() - began_ns < SHORT_WAIT_NS || waiter->fruitless > FRUITLESS_MAX)
+		waiter->fruitless++;
+	else
+		waiter->fruitless = 0;
+	return rc;
+}
+
+/* 0 if the state has keys; the same error again once it has failed. */
+static int check_open(const struct ktls_conn *conn)
+{
+	switch (conn->state) {
+	case KTLS_STATE_NEW:
+	case KTLS_STATE_HANDSHAKE:
+		return -ENOTCONN;
+	case KTLS_STATE_OPEN:
+	case KTLS_STATE_CLOSING:
+	case KTLS_STATE_CLOSED:
+		return 0;
+	case KTLS_STATE_FAILED:
+	case _KTLS_STATE_N:
+		break;
+	}
+	return conn->error;
+}
+
+static int fail_io(struct ktls_conn *conn, int rc, const char *what)
+{
+	return ktls_conn_fail(conn, rc, "%s: %s", what, ktls_strerror(rc));
+}
+
+int ktls_conn_handshake(struct ktls_conn *conn, uint64_t deadline_ns)
+{
+	struct waiter waiter = { .deadline_ns = deadline_ns };
+	int rc;
+
+	if (!conn)
+		return -EINVAL;
+	if (conn->state == KTLS_STATE_NEW) {
+		rc = ktls_handshake_begin(conn);
+		if (rc < 0)
+			return rc;
+	}
+	if (conn->state != KTLS_STATE_HANDSHAKE)
+		return check_open(conn);
+	for (;;) {
+		rc = ktls_handshake_step(conn);
+		if (!is_want(rc))
+			return rc;
+		rc = wait_for(conn, &waiter, rc);
+		if (rc)
+			return rc;
+	}
+}
+
+/* Reading */
+
+static int read_failed(struct ktls_conn *conn, int rc, enum ktls_alert alert)
+{
+	return ktls_conn_fail_alert(
+		conn, rc, alert, "reading record %llu: %s%s%s",
+		(unsigned long long)conn->half[KTLS_RX].protect->sequence(conn, KTLS_RX),
+		ktls_strerror(rc), alert == KTLS_ALERT_NONE ? "" : "; told the peer ",
+		alert == KTLS_ALERT_NONE ? "" : ktls_alert_name(alert));
+}
+
+/* One record's worth. 0 with *ret_n 0: it was no data, go on. */
+static int read_record(struct ktls_conn *conn, struct ktls_cursor *cursor, size_t *ret_n)
+{
+	struct ktls_half *half = &conn->half[KTLS_RX];
+	struct ktls_cursor content = *cursor;
+	enum ktls_alert alert = KTLS_ALERT_NONE;
+	uint8_t type;
+	bool ends;
+	size_t n;
+	int rc;
+
+	rc = ktls_conn_promote(conn, KTLS_RX);
+	if (rc < 0)
+		return rc;
+	rc = half->protect->receive(conn, cursor, &type, &ends, &alert);
+	if (rc < 0)
+		return read_failed(conn, rc, alert);
+	if (rc == KTLS_CLOSED)
+		ktls_conn_end_rx(conn, KTLS_CLOSED);
+	if (rc)
+		return rc;
+	n = ktls_cursor_left(&content) - ktls_cursor_left(cursor);
+	if (type != KERN_RECORD_DATA) {
+		*cursor = content;
+		return ktls_post_receive(conn, type, content, n, ends);
+	}
+	if (conn->post.header_len)
+		return ktls_conn_fail_alert(
+			conn, -KTLS_E_PROTOCOL, KTLS_ALERT_UNEXPECTED_MESSAGE,
+			"reading: data in the middle of a handshake message; told "
+			"the peer unexpected_message");
+	conn->post.empty = n ? 0 : conn->post.empty + 1;
+	if (conn->post.empty > EMPTY_RECORDS_MAX)
+		return ktls_conn_fail_alert(conn, -KTLS_E_PROTOCOL, KTLS_ALERT_UNEXPECTED_MESSAGE,
+					    "reading: the peer sent %u empty records in a row",
+					    conn->post.empty);
+	half->bytes += n;
+	*ret_n = n;
+	return 0;
+}
+
+int ktls_conn_readv(struct ktls_conn *conn, const struct iovec *iov, int iovcnt,
+		    uint64_t deadline_ns, size_t *ret_n)
+{
+	struct waiter waiter = { .deadline_ns = deadline_ns };
+	struct ktls_cursor cursor = { .iov = iov, .count = iovcnt };
+	int rc;
+
+	if (!conn || !ret_n || iovcnt < 0 || (iovcnt && !iov))
+		return -EINVAL;
+	*ret_n = 0;
+	rc = check_open(conn);
+	if (rc)
+		return rc;
+	if (conn->rx_end)
+		return conn->rx_end;
+	if (!ktls_cursor_left(&cursor))
+		return 0;
+	for (;;) {
+		rc = read_record(conn, &cursor, ret_n);
+		if (*ret_n || (rc && !is_want(rc)))
+			return rc;
+		if (rc)
+			rc = wait_for(conn, &waiter, rc);
+		if (rc)
+			return rc;
+	}
+}
+
+int ktls_conn_read(struct ktls_conn *conn, void *buf, size_t len, uint64_t deadline_ns,
+		   size_t *ret_n)
+{
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
+
+	if (!buf && len)
+		return -EINVAL;
+	return ktls_conn_readv(conn, &iov, 1, deadline_ns, ret_n);
+}
+
+/* Writing */
+
+static int check_writable(const struct ktls_conn *conn)
+{
+	int rc = check_open(conn);
+
+	if (rc)
+		return rc;
+	return conn->close_sent ? -EPIPE : 0;
+}
+
+/* What comes before any application byte: what we owe, and the kernel if it is time. */
+static int prepare_write(struct ktls_conn *conn)
+{
+	int rc = ktls_post_settle(conn);
+
+	return rc ? rc : ktls_conn_promote(conn, KTLS_TX);
+}
+
+static int write_some(struct ktls_conn *conn, struct ktls_cursor *cursor, size_t *done)
+{
+	size_t before = ktls_cursor_left(cursor);
+	int rc;
+
+	rc = prepare_write(conn);
+	if (rc)
+		return rc < 0 ? fail_io(conn, rc, "writing") : rc;
+	rc = conn->half[KTLS_TX].protect->send(conn, KERN_RECORD_DATA, cursor);
+	before -= ktls_cursor_left(cursor);
+	conn->half[KTLS_TX].bytes += before;
+	*done += before;
+	return rc < 0 ? fail_io(conn, rc, "writing") : rc;
+}
+
+int ktls_conn_writev(struct ktls_conn *conn, const struct iovec *iov, int iovcnt,
+		     uint64_t deadline_ns, size_t *ret_n)
+{
+	struct waiter waiter = { .deadline_ns = deadline_ns };
+	struct ktls_cursor cursor = { .iov = iov, .count = iovcnt };
+	int rc;
+
+	if (!conn || !ret_n || iovcnt < 0 || (iovcnt && !iov))
+		return -EINVAL;
+	*ret_n = 0;
+	rc = check_writable(conn);
+	if (rc)
+		return rc;
+	for (;;) {
+		rc = write_some(conn, &cursor, ret_n);
+		if (!is_want(rc))
+			return rc;
+		rc = wait_for(conn, &waiter, rc);
+		if (rc)
+			return rc;
+	}
+}
+
+int ktls_conn_write(struct ktls_conn *conn, const void *buf, size_t len, uint64_t deadline_ns,
+		    size_t *ret_n)
+{
+	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
+
+	if (!buf && len)
+		return -EINVAL;
+	return ktls_conn_writev(conn, &iov, 1, deadline_ns, ret_n);
+}
+
+/* Files */
+
+/* -KTLS_E_FILE_SHORT if the range is not in the file; fatal where it was, when the range was begun.
+ */
+static int check_range(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len)
+{
+	struct stat stat;
+
+	if (offset > INT64_MAX || len > INT64_MAX - offset)
+		return -EINVAL;
+	if (ktls_sys.fstat(file_fd, &stat) < 0)
+		return -errno;
+	if (!S_ISREG(stat.st_mode))
+		return -EINVAL;
+	if (offset + len <= (uint64_t)stat.st_size)
+		return 0;
+	if (conn->file_end != offset + len)
+		return -KTLS_E_FILE_SHORT;
+	return ktls_conn_fail_alert(conn, -KTLS_E_FILE_SHORT, KTLS_ALERT_INTERNAL_ERROR,
+				    "sending a file: it shrank to %lld bytes while bytes up to "
+				    "%llu were on their way",
+				    (long long)stat.st_size, (unsigned long long)(offset + len));
+}
+
+static int sendfile_some(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
+			 uint64_t *done)
+{
+	uint64_t n = 0;
+	int rc;
+
+	rc = prepare_write(conn);
+	if (rc)
+		return rc < 0 ? fail_io(conn, rc, "sending a file") : rc;
+	rc = conn->half[KTLS_TX].protect->send_file(conn, file_fd, offset + *done, len - *done, &n);
+	conn->half[KTLS_TX].bytes += n;
+	*done += n;
+	if (rc == -KTLS_E_FILE_SHORT)
+		return ktls_conn_fail_alert(
+			conn, rc, KTLS_ALERT_INTERNAL_ERROR,
+			"sending a file: it ends at %llu, before %llu: it shrank",
+			(unsigned long long)(offset + *done), (unsigned long long)(offset + len));
+	return rc < 0 ? fail_io(conn, rc, "sending a file") : rc;
+}
+
+int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
+		       uint64_t deadline_ns, uint64_t *ret_n)
+{
+	struct waiter waiter = { .deadline_ns = deadline_ns };
+	int rc;
+
+	if (!conn || !ret_n)
+		return -EINVAL;
+	*ret_n = 0;
+	rc = check_writable(conn);
+	if (rc)
+		return rc;
+	rc = check_range(conn, file_fd, offset, len);
+	if (rc < 0)
+		return rc;
+	conn->sendfile_seen = true;
+	for (;;) {
+		rc = sendfile_some(conn, file_fd, offset, len, ret_n);
+		if (is_want(rc))
+			rc = wait_for(conn, &waiter, rc);
+		else
+			break;
+		if (rc)
+			break;
+	}
+	conn->file_end = *ret_n < len ? offset + len : 0;
+	return rc;
+}
+
+/* The end */
+
+static int shutdown_step(struct ktls_conn *conn)
+{
+	int rc;
+
+	if (!conn->close_sent) {
+		rc = ktls_post_send_alert(conn, false, KTLS_ALERT_CLOSE_NOTIFY);
+		if (rc)
+			return rc;
+		ktls_conn_end_tx(conn);
+	}
+	rc = conn->half[KTLS_TX].protect->flush(conn);
+	if (rc)
+		return rc;
+	if (ktls_sys.shutdown(conn->fd, SHUT_WR) < 0)
+		return errno == ENOTCONN ? -ECONNRESET : -errno;
+	conn->transport_shut = true;
+	return 0;
+}
+
+int ktls_conn_shutdown(struct ktls_conn *conn, uint64_t deadline_ns)
+{
+	struct waiter waiter = { .deadline_ns = deadline_ns };
+	int rc;
+
+	if (!conn)
+		return -EINVAL;
+	rc = check_open(conn);
+	if (rc)
+		return rc;
+	while (!conn->transport_shut) {
+		rc = shutdown_step(conn);
+		if (rc < 0)
+			return fail_io(conn, rc, "ending the connection");
+		if (rc)
+			rc = wait_for(conn, &waiter, rc);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Certificates, keys, trust and priorities, with GnuTLS; see credentials.h. */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/secret.h"
+#include "credentials.h"
+
+enum {
+	CHAIN_MAX = 16,
+	PRIORITY_LEN = 256,
+	SERIAL_LEN = 16,
+	SELF_SIGNED_DAYS = 30,
+	CLOCK_SLACK_S = 3600,
+};
+
+struct ktls_credentials {
+	gnutls_certificate_credentials_t certificates;
+	gnutls_priority_t priority;
+	bool has_identity, has_trust;
+};
+
+/* A chain as GnuTLS holds it. */
+struct chain {
+	gnutls_x509_crt_t crts[CHAIN_MAX];
+	unsigned int n;
+};
+
+static void free_chain(struct chain *chain)
+{
+	for (unsigned int i = 0; i < chain->n; i++)
+		gnutls_x509_crt_deinit(chain->crts[i]);
+	chain->n = 0;
+}
+
+static void free_key(gnutls_x509_privkey_t *key)
+{
+	if (*key)
+		gnutls_x509_privkey_deinit(*key);
+}
+
+static bool is_pem(const gnutls_datum_t *data)
+{
+	return memmem(data->data, data->size, "-----BEGIN", 10);
+}
+
+int ktls_credentials_new(struct ktls_credentials **ret_credentials)
+{
+	struct ktls_credentials *credentials = calloc(1, sizeof(*credentials));
+
+	if (!credentials)
+		return -ENOMEM;
+	if (gnutls_certificate_allocate_credentials(&credentials->certificates) < 0) {
+		free(credentials);
+		return -ENOMEM;
+	}
+	*ret_credentials = credentials;
+	return 0;
+}
+
+struct ktls_credentials *ktls_credentials_free(struct ktls_credentials *credentials)
+{
+	if (!credentials)
+		return NULL;
+	gnutls_certificate_free_credentials(credentials->certificates);
+	if (credentials->priority)
+		gnutls_priority_deinit(credentials->priority);
+	free(credentials);
+	return NULL;
+}
+
+bool ktls_credentials_has_identity(const struct ktls_credentials *credentials)
+{
+	return credentials->has_identity;
+}
+
+bool ktls_credentials_has_trust(const struct ktls_credentials *credentials)
+{
+	return credentials->has_trust;
+}
+
+/* Identity */
+
+static int import_chain(struct ktls_config *config, const gnutls_datum_t *data, struct chain *chain)
+{
+	int rc;
+
+	chain->n = CHAIN_MAX;
+	rc = gnutls_x509_crt_list_import(chain->crts, &chain->n, data,
+					 is_pem(data) ? GNUTLS_X509_FMT_PEM : GNUTLS_X509_FMT_DER,
+					 GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED);
+	if (rc <= 0) {
+		chain->n = 0;
+		return ktls_config_fail(config, -KTLS_E_BAD_CERTIFICATE,
+					"reading the certificate chain: %s. To do: give PEM, leaf "
+					"first, or one certificate as DER",
+					gnutls_strerror(rc));
+	}
+	chain->n = (unsigned int)rc;
+	return 0;
+}
+
+static int import_key(struct ktls_config *config, const gnutls_datum_t *data,
+		      gnutls_x509_privkey_t *ret_key)
+{
+	int rc = gnutls_x509_privkey_init(ret_key);
+
+	if (rc < 0)
+		return -ENOMEM;
+	rc = gnutls_x509_privkey_import2(
+		*ret_key, data, is_pem(data) ? GNUTLS_X509_FMT_PEM : GNUTLS_X509_FMT_DER, NULL, 0);
+	if (rc < 0)
+		return ktls_config_fail(config, -KTLS_E_BAD_KEY,
+					"reading the private key: %s. To do: give it as PEM or "
+					"DER, unencrypted",
+					gnutls_strerror(rc));
+	return 0;
+}
+
+static int add_pair(struct ktls_config *config, struct chain *chain, gnutls_x509_privkey_t key)
+{
+	int rc = gnutls_certificate_set_x509_key(config->credentials->certificates, chain->crts,
+						 (int)chain->n, key);
+
+	if (rc == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
+		return ktls_config_fail(
+			config, -KTLS_E_KEY_MISMATCH,
+			"adding an identity: the private key does not belong to the "
+			"first certificate of the chain. To do: put the leaf first, "
+			"or give its key");
+	if (rc < 0)
+		return ktls_config_fail(config, -KTLS_E_BAD_CERTIFICATE, "adding an identity: %s",
+					gnutls_strerror(rc));
+	config->credentials->has_identity = true;
+	return 0;
+}
+
+int ktls_credentials_add_identity(struct ktls_config *config, const void *chain_data,
+				  size_t chain_len, const void *key_data, size_t key_len)
+{
+	const gnutls_datum_t chain_datum = { (unsigned char *)chain_data, (unsigned int)chain_len };
+	const gnutls_datum_t key_datum = { (unsigned char *)key_data, (unsigned int)key_len };
+	_cleanup_(free_key) gnutls_x509_privkey_t key = NULL;
+	_cleanup_(free_chain) struct chain chain = { .n = 0 };
+	int rc;
+
+	rc = import_chain(config, &chain_datum, &chain);
+	if (rc < 0)
+		return rc;
+	rc = import_key(config, &key_datum, &key);
+	if (rc < 0)
+		return rc;
+	return add_pair(config, &chain, key);
+}
+
+/* Self-signed */
+
+static int set_name(gnutls_x509_crt_t crt, const char *name)
+{
+	uint8_t address[16];
+	unsigned int len = 0;
+
+	if (inet_pton(AF_INET, name, address) == 1)
+		len = 4;
+	else if (inet_pton(AF_INET6, name, address) == 1)
+		len = 16;
+	if (len)
+		return gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_IPADDRESS, address, len,
+							    GNUTLS_FSAN_APPEND);
+	return gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, name,
+						    (unsigned int)strlen(name), GNUTLS_FSAN_APPEND);
+}
+
+static int fill_self_signed(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key,
+			    const char *const *names, size_t n)
+{
+	uint8_t serial[SERIAL_LEN];
+	time_t now = time(NULL);
+	int bad = 0;
+
+	bad |= gnutls_rnd(GNUTLS_RND_NONCE, serial, sizeof(serial)) < 0;
+	serial[0] &= 0x7f; /* RFC 5280 4.1.2.2: positive */
+	bad |= gnutls_x509_crt_set_version(crt, 3) < 0;
+	bad |= gnutls_x509_crt_set_serial(crt, serial, sizeof(serial)) < 0;
+	bad |= gnutls_x509_crt_set_activation_time(crt, now - CLOCK_SLACK_S) < 0;
+	bad |= gnutls_x509_crt_set_expiration_time(crt, now + SELF_SIGNED_DAYS * 86400) < 0;
+	bad |= gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, names[0],
+					     (unsigned int)strlen(names[0])) < 0;
+	for (size_t i = 0; i < n; i++)
+		bad |= set_name(crt, names[i]) < 0;
+	bad |= gnutls_x509_crt_set_key_usage(crt, GNUTLS_KEY_DIGITAL_SIGNATURE) < 0;
+	bad |= gnutls_x509_crt_set_key_purpose_oid(crt, GNUTLS_KP_TLS_WWW_SERVER, 0) < 0;
+	bad |= gnutls_x509_crt_set_key(crt, key) < 0;
+	bad |= gnutls_x509_crt_sign2(crt, crt, key, GNUTLS_DIG_SHA256, 0) < 0;
+	return bad ? -KTLS_E_CRYPTO : 0;
+}
+
+int ktls_credentials_add_self_signed(struct ktls_config *config, const char *const *names, size_t n)
+{
+	_cleanup_(free_key) gnutls_x509_privkey_t key = NULL;
+	_cleanup_(free_chain) struct chain chain = { .n = 0 };
+	int rc;
+
+	if (gnutls_x509_privkey_init(&key) < 0 || gnutls_x509_crt_init(&chain.crts[0]) < 0)
+		return -ENOMEM;
+	chain.n = 1;
+	rc = gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA,
+					  GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
+	if (!rc)
+		rc = fill_self_signed(chain.crts[0], key, names, n);
+	if (rc < 0)
+		return ktls_config_fail(config, -KTLS_E_CRYPTO,
+					"making a self-signed certificate for %s failed", names[0]);
+	return add_pair(config, &chain, key);
+}
+
+/* Trust */
+
+int ktls_credentials_add_trust(struct ktls_config *config, const void *data, size_t len)
+{
+	const gnutls_datum_t datum = { (unsigned char *)data, (unsigned int)len };
+	int rc;
+
+	rc = gnutls_certificate_set_x509_trust_mem(config->credentials->certificates, &datum,
+						   is_pem(&datum) ? GNUTLS_X509_FMT_PEM
+								  : GNUTLS_X509_FMT_DER);
+	if (rc <= 0)
+		return ktls_config_fail(
+			config, -KTLS_E_BAD_TRUST,
+			"reading trust anchors: %s. To do: give certificates as PEM, "
+			"or one as DER",
+			rc < 0 ? gnutls_strerror(rc) : "there are none");
+	config->credentials->has_trust = true;
+	return 0;
+}
+
+static bool wants_system_trust(const struct ktls_config *config)
+{
+	return config->role == KTLS_CLIENT && !config->insecure_no_verify &&
+	       !config->credentials->has_trust;
+}
+
+static int load_system_trust(struct ktls_config *config)
+{
+	int rc = gnutls_certificate_set_x509_system_trust(config->credentials->certificates);
+
+	if (rc > 0)
+		return 0;
+	return ktls_config_fail(config, -KTLS_E_BAD_TRUST,
+				"loading the system's trust anchors: %s. To do: install "
+				"ca-certificates, or name some with ktls_config_add_trust_file()",
+				rc < 0 ? gnutls_strerror(rc) : "there are none");
+}
+
+/* Priorities */
+
+/* AEAD suites with forward secrecy only, in the order of the config. */
+static void write_priority(const struct ktls_config *config, char *ret_text, size_t len)
+{
+	static const char *const names[_KTLS_CIPHER_N] = {
+		[KTLS_AES_128_GCM] = "AES-128-GCM",
+		[KTLS_AES_256_GCM] = "AES-256-GCM",
+		[KTLS_AES_128_CCM] = "AES-128-CCM",
+		[KTLS_CHACHA20_POLY1305] = "CHACHA20-POLY1305",
+	};
+	size_t at;
+
+	at = (size_t)snprintf(ret_text, len,
+			      "NORMAL:-VERS-ALL%s%s:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-MAC-ALL:+AEAD:"
+			      "-CIPHER-ALL",
+			      config->protocol_max == KTLS_TLS_1_3 ? ":+VERS-TLS1.3" : "",
+			      config->protocol_min == KTLS_TLS_1_2 ? ":+VERS-TLS1.2" : "");
+	for (size_t i = 0; i < config->ciphers_n; i++)
+		at += (size_t)snprintf(ret_text + at, len - at, ":+%s", names[config->ciphers[i]]);
+}
+
+static int make_priority(struct ktls_config *config)
+{
+	char text[PRIORITY_LEN];
+	const char *at = text;
+	int rc;
+
+	write_priority(config, text, sizeof(text));
+	rc = gnutls_priority_init(&config->credentials->priority, text, &at);
+	if (rc < 0)
+		return ktls_config_fail(
+			config, -KTLS_E_CRYPTO,
+			"choosing suites with GnuTLS: %s near \"%s\". To do: look at "
+			"the system-wide GnuTLS configuration",
+			gnutls_strerror(rc), at);
+	return 0;
+}
+
+int ktls_credentials_freeze(struct ktls_config *config)
+{
+	int rc = 0;
+
+	if (wants_system_trust(config))
+		rc = load_system_trust(config);
+	return rc < 0 ? rc : make_priority(config);
+}
+
+int ktls_credentials_apply(const struct ktls_config *config, gnutls_session_t session)
+{
+	const struct ktls_credentials *credentials = config->credentials;
+
+	if (gnutls_priority_set(session, credentials->priority) < 0 ||
+	    gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, credentials->certificates) < 0)
+		return -KTLS_E_CRYPTO;
+	return 0;
+}
+
+/* Verification */
+
+static bool leaf_is_self_signed(gnutls_session_t session)
+{
+	unsigned int n;
+	const gnutls_datum_t *chain = gnutls_certificate_get_peers(session, &n);
+	_cleanup_(free_chain) struct chain leaf = { .n = 0 };
+
+	if (!chain || !n || gnutls_x509_crt_init(&leaf.crts[0]) < 0)
+		return false;
+	leaf.n = 1;
+	return gnutls_x509_crt_import(leaf.crts[0], &chain[0], GNUTLS_X509_FMT_DER) >= 0 &&
+	       gnutls_x509_crt_check_issuer(leaf.crts[0], leaf.crts[0]);
+}
+
+/* From the most telling to the least: an expired certificate may be untrusted for that alone. */
+static int judge(gnutls_session_t session, unsigned int status, enum ktls_alert *ret_alert)
+{
+	if (status & GNUTLS_CERT_REVOKED) {
+		*ret_alert = KTLS_ALERT_CERTIFICATE_REVOKED;
+		return -KTLS_E_PEER_REVOKED;
+	}
+	if (status & GNUTLS_CERT_SIGNER_NOT_FOUND) {
+		*ret_alert = KTLS_ALERT_UNKNOWN_CA;
+		return leaf_is_self_signed(session) ? -KTLS_E_PEER_SELF_SIGNED
+						    : -KTLS_E_PEER_UNTRUSTED;
+	}
+	if (status & (GNUTLS_CERT_EXPIRED | GNUTLS_CERT_NOT_ACTIVATED)) {
+		*ret_alert = KTLS_ALERT_CERTIFICATE_EXPIRED;
+		return -KTLS_E_PEER_EXPIRED;
+	}
+	*ret_alert = KTLS_ALERT_BAD_CERTIFICATE;
+	if (status & GNUTLS_CERT_UNEXPECTED_OWNER)
+		return -KTLS_E_PEER_NAME;
+	return -KTLS_E_PEER_CERTIFICATE;
+}
+
+int ktls_credentials_verify(gnutls_session_t session, enum ktls_role role, const char *name,
+			    enum ktls_alert *ret_alert)
+{
+	gnutls_typed_vdata_st data[] = {
+		{ .type = GNUTLS_DT_KEY_PURPOSE_OID,
+		  .data = (unsigned char *)(role == KTLS_CLIENT ? GNUTLS_KP_TLS_WWW_SERVER
+								: GNUTLS_KP_TLS_WWW_CLIENT) },
+		{ .type = GNUTLS_DT_DNS_HOSTNAME, .data = (unsigned char *)name },
+	};
+	unsigned int status;
+
+	if (gnutls_certificate_verify_peers(session, data, name ? 2 : 1, &status) < 0) {
+		*ret_alert = KTLS_ALERT_BAD_CERTIFICATE;
+		return -KTLS_E_PEER_CERTIFICATE;
+	}
+	return status ? judge(session, status, ret_alert) : 0;
+}

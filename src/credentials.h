@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KTLS_CREDENTIALS_H
+#define KTLS_CREDENTIALS_H
+
+/*
+ * Who we are and whom we trust, as GnuTLS keeps it: identities, trust anchors, priorities. Belongs
+ * to a config; frozen with it, and then shared by all sessions.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config.h"
+#include "record.h"
+
+struct gnutls_session_int;
+struct ktls_credentials;
+
+int ktls_credentials_new(struct ktls_credentials **ret_credentials);
+struct ktls_credentials *ktls_credentials_free(struct ktls_credentials *credentials);
+
+/* The public calls' work; each leaves its sentence on the config. */
+int ktls_credentials_add_identity(struct ktls_config *config, const void *chain, size_t chain_len,
+				  const void *key, size_t key_len);
+int ktls_credentials_add_self_signed(struct ktls_config *config, const char *const *names,
+				     size_t n);
+int ktls_credentials_add_trust(struct ktls_config *config, const void *data, size_t len);
+
+bool ktls_credentials_has_identity(const struct ktls_credentials *credentials);
+bool ktls_credentials_has_trust(const struct ktls_credentials *credentials);
+
+/* Loads the system's trust if it is wanted, and makes the priorities. */
+int ktls_credentials_freeze(struct ktls_config *config);
+
+/* Gives a session its credentials and priorities. */
+int ktls_credentials_apply(const struct ktls_config *config, struct gnutls_session_int *session);
+
+/*
+ * Verifies the peer's chain, and its name if one is given (RFC 6125; RFC 5280). 0, or
+ * -KTLS_E_PEER_... and the alert that says so.
+ */
+int ktls_credentials_verify(struct gnutls_session_int *session, enum ktls_role role,
+			    const char *name, enum ktls_alert *ret_alert);
+
+#endif

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The handshake, by GnuTLS, and the hand-over: when it is done, keys, sequence numbers, traffic
+ * secrets and facts are taken out of the session, and the session is freed. From then on the
+ * records are ours.
+ *
+ * GnuTLS reads records exactly, header then body, so what follows the last handshake record is
+ * still in the socket, and the first record after it is the first of the connection's own. It is
+ * told to send no tickets by itself: a server's handshake must never wait for a client that writes
+ * before it reads.
+ */
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <gnutls/gnutls.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/sys.h"
+#include "config.h"
+#include "conn.h"
+#include "credentials.h"
+#include "handshake.h"
+
+enum {
+	RECORD_TYPE_MIN = 20, /* what can begin a record of any TLS */
+	RECORD_TYPE_MAX = 23,
+	DRAIN_LEN = 4096,
+	DRAIN_MAX = 16, /* reads */
+	SNI_LEN = 256,
+};
+
+struct ktls_handshake {
+	gnutls_session_t session;
+	struct ktls_secret secrets[_KTLS_DIRECTION_N];
+	bool heard;	  /* the peer has sent something */
+	bool not_tls;	  /* which did not look like a record */
+	int socket_errno; /* of the push or pull that failed */
+	int verify_error; /* our verdict on the peer's certificate */
+	enum ktls_alert verify_alert;
+};
+
+struct ktls_handshake *ktls_handshake_free(struct ktls_handshake *handshake)
+{
+	if (!handshake)
+		return NULL;
+	gnutls_deinit(handshake->session);
+	explicit_bzero(handshake, sizeof(*handshake));
+	free(handshake);
+	return NULL;
+}
+
+/* Transport */
+
+static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *iov, int iovcnt)
+{
+	struct ktls_conn *conn = ptr;
+	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)iovcnt };
+	ssize_t n = ktls_sys.sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			conn->handshake->socket_errno = errno;
+		gnutls_transport_set_errno(conn->handshake->session, errno);
+	}
+	return n;
+}
+
+static ssize_t pull(gnutls_transport_ptr_t ptr, void *buf, size_t len)
+{
+	struct ktls_conn *conn = ptr;
+	struct ktls_handshake *handshake = conn->handshake;
+	struct iovec iov = { .iov_base = buf, .iov_len = len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n = ktls_sys.recvmsg(conn->fd, &msg, MSG_DONTWAIT);
+	uint8_t first;
+
+	if (n < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			handshake->socket_errno = errno;
+		gnutls_transport_set_errno(handshake->session, errno);
+	} else if (n && !handshake->heard) {
+		first = *(const uint8_t *)buf;
+		handshake->heard = true;
+		handshake->not_tls = first < RECORD_TYPE_MIN || first > RECORD_TYPE_MAX;
+	}
+	return n;
+}
+
+/* Callbacks of GnuTLS */
+
+static int keep_secrets(gnutls_session_t session, gnutls_record_encryption_level_t level,
+			const void *secret_read, const void *secret_write, size_t len)
+{
+	struct ktls_conn *conn = gnutls_session_get_ptr(session);
+
+	if (level != GNUTLS_ENCRYPTION_LEVEL_APPLICATION)
+		return 0;
+	if (len > KTLS_SECRET_MAX)
+		return GNUTLS_E_INTERNAL_ERROR;
+	if (secret_read)
+		memcpy(conn->handshake->secrets[KTLS_RX].bytes, secret_read, len);
+	if (secret_write)
+		memcpy(conn->handshake->secrets[KTLS_TX].bytes, secret_write, len);
+	return 0;
+}
+
+static int verify_peer(gnutls_session_t session)
+{
+	struct ktls_conn *conn = gnutls_session_get_ptr(session);
+	struct ktls_handshake *handshake = conn->handshake;
+	const struct ktls_config *config = conn->config;
+
+	if (config->insecure_no_verify)
+		return 0;
+	handshake->verify_error =
+		ktls_credentials_verify(session, config->role,
+					config->role == KTLS_CLIENT ? conn->server_name : NULL,
+					&handshake->verify_alert);
+	return handshake->verify_error ? GNUTLS_E_CERTIFICATE_ERROR : 0;
+}
+
+/* Beginning */
+
+static bool is_address(const char *name)
+{
+	uint8_t address[16];
+
+	return inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
+}
+
+static int set_alpn(const struct ktls_config *config, gnutls_session_t session)
+{
+	gnutls_datum_t protocols[KTLS_ALPN_MAX];
+
+	if (!config->alpn_n)
+		return 0;
+	for (size_t i = 0; i < config->alpn_n; i++)
+		protocols[i] = (gnutls_datum_t){ (unsigned char *)config->alpn[i],
+						 (unsigned int)strlen(config->alpn[i]) };
+	return gnutls_alpn_set_protocols(session, protocols, (unsigned int)config->alpn_n,
+					 config->role == KTLS_SERVER ? GNUTLS_ALPN_MANDATORY : 0);
+}
+
+static int set_role(const struct ktls_conn *conn, gnutls_session_t session)
+{
+	static const gnutls_certificate_request_t requests[_KTLS_CLIENT_AUTH_N] = {
+		[KTLS_CLIENT_AUTH_NONE] = GNUTLS_CERT_IGNORE,
+		[KTLS_CLIENT_AUTH_REQUEST] = GNUTLS_CERT_REQUEST,
+		[KTLS_CLIENT_AUTH_REQUIRE] = GNUTLS_CERT_REQUIRE,
+	};
+	const char *name = conn->server_name;
+
+	if (conn->config->role == KTLS_SERVER) {
+		gnutls_certificate_server_set_request(session, requests[conn->config->client_auth]);
+		return 0;
+	}
+	if (!name || is_address(name)) /* RFC 6066 3: no literal addresses */
+		return 0;
+	return gnutls_server_name_set(session, GNUTLS_NAME_DNS, name, strlen(name));
+}
+
+static int set_session(struct ktls_conn *conn, gnutls_session_t session)
+{
+	int rc;
+
+	rc = ktls_credentials_apply(conn->config, session);
+	if (rc < 0)
+		return rc;
+	if (set_alpn(conn->config, session) < 0 || set_role(conn, session) < 0)
+		return -KTLS_E_CRYPTO;
+	gnutls_session_set_ptr(session, conn);
+	gnutls_session_set_verify_function(session, verify_peer);
+	gnutls_handshake_set_secret_function(session, keep_secrets);
+	/* GnuTLS would obey SSLKEYLOGFILE by itself: secrets are never logged unasked. */
+	gnutls_session_set_keylog_function(session, NULL);
+	gnutls_transport_set_ptr(session, conn);
+	gnutls_transport_set_vec_push_function(session, push);
+	gnutls_transport_set_pull_function(session, pull);
+	return 0;
+}
+
+int ktls_handshake_begin(struct ktls_conn *conn)
+{
+	bool client = conn->config->role == KTLS_CLIENT;
+	int rc;
+
+	if (client && !conn->server_name && !conn->config->insecure_no_verify)
+		return ktls_conn_fail(
+			conn, -KTLS_E_NO_NAME,
+			"beginning the handshake: there is no name to verify the server "
+			"by. To do: call ktls_conn_set_server_name()");
+	conn->handshake = calloc(1, sizeof(*conn->handshake));
+	if (!conn->handshake)
+		return -ENOMEM;
+	rc = gnutls_init(&conn->handshake->session,
+			 (client ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NONBLOCK |
+				 GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS | GNUTLS_NO_AUTO_SEND_TICKET |
+				 GNUTLS_NO_AUTO_REKEY);
+	if (rc < 0) {
+		free(conn->handshake);
+		conn->handshake = NULL;
+		return -ENOMEM;
+	}
+	ktls_conn_set_state(conn, KTLS_STATE_HANDSHAKE);
+	rc = set_session(conn, conn->handshake->session);
+	if (rc < 0)
+		return ktls_conn_fail(conn, rc, "preparing the handshake: %s", ktls_strerror(rc));
+	return 0;
+}
+
+/* Failing */
+
+static int error_of(const struct ktls_handshake *handshake, int rc)
+{
+	static const struct {
+		int gnutls;
+		int error;
+	} table[] = {
+		{ GNUTLS_E_FATAL_ALERT_RECEIVED, -KTLS_E_ALERT },
+		{ GNUTLS_E_PREMATURE_TERMINATION, KTLS_CLOSED },
+		{ GNUTLS_E_UNSUPPORTED_VERSION_PACKET, -KTLS_E_NO_SHARED_PROTOCOL },
+		{ GNUTLS_E_NO_CIPHER_SUITES, -KTLS_E_NO_SHARED_SUITE },
+		{ GNUTLS_E_UNKNOWN_CIPHER_SUITE, -KTLS_E_NO_SHARED_SUITE },
+		{ GNUTLS_E_NO_COMMON_KEY_SHARE, -KTLS_E_NO_SHARED_SUITE },
+		{ GNUTLS_E_INSUFFICIENT_CREDENTIALS, -KTLS_E_NO_SHARED_SUITE },
+		{ GNUTLS_E_UNSUPPORTED_SIGNATURE_ALGORITHM, -KTLS_E_NO_SHARED_SUITE },
+		{ GNUTLS_E_NO_APPLICATION_PROTOCOL, -KTLS_E_NO_SHARED_ALPN },
+		{ GNUTLS_E_NO_CERTIFICATE_FOUND, -KTLS_E_PEER_CERTIFICATE },
+		{ GNUTLS_E_CERTIFICATE_REQUIRED, -KTLS_E_PEER_CERTIFICATE },
+		{ GNUTLS_E_CERTIFICATE_ERROR, -KTLS_E_PEER_CERTIFICATE },
+		{ GNUTLS_E_RECORD_OVERFLOW, -KTLS_E_BAD_RECORD },
+		{ GNUTLS_E_UNEXPECTED_PACKET_LENGTH, -KTLS_E_BAD_RECORD },
+		{ GNUTLS_E_DECRYPTION_FAILED, -KTLS_E_BAD_MAC },
+		{ GNUTLS_E_MEMORY_ERROR, -ENOMEM },
+		{ GNUTLS_E_INTERNAL_ERROR, -KTLS_E_CRYPTO },
+	};
+
+	if (handshake->socket_errno)
+		return -handshake->socket_errno;
+	if (handshake->not_tls)
+		return -KTLS_E_NOT_TLS;
+	if (handshake->verify_error)
+		return handshake->verify_error;
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (table[i].gnutls == rc)
+			return table[i].error;
+	}
+	return -KTLS_E_PROTOCOL;
+}
+
+/* An alert that is followed by a close while the peer's bytes lie unread would be lost in the reset
+ * (RFC 1122 4.2.2.13): takes away what is there. */
+static void drain_input(const struct ktls_conn *conn)
+{
+	uint8_t bytes[DRAIN_LEN];
+	struct iovec iov = { .iov_base = bytes, .iov_len = sizeof(bytes) };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+	for (int i = 0; i < DRAIN_MAX; i++) {
+		if (ktls_sys.recvmsg(conn->fd, &msg, MSG_DONTWAIT) <= 0)
+			return;
+	}
+}
+
+static void tell_peer(struct ktls_conn *conn, int rc)
+{
+	struct ktls_handshake *handshake = conn->handshake;
+
+	if (handshake->socket_errno || rc == GNUTLS_E_FATAL_ALERT_RECEIVED ||
+	    rc == GNUTLS_E_PREMATURE_TERMINATION)
+		return;
+	if (handshake->verify_error)
+		gnutls_alert_send(handshake->session, GNUTLS_AL_FATAL,
+				  (gnutls_alert_description_t)handshake->verify_alert);
+	else
+		gnutls_alert_send_appropriate(handshake->session, rc);
+	drain_input(conn);
+}
+
+static int handshake_failed(struct ktls_conn *conn, int rc)
+{
+	struct ktls_handshake *handshake = conn->handshake;
+	const char *peer = conn->server_name ? conn->server_name : "the client";
+	int error = error_of(handshake, rc);
+	unsigned int alert;
+
+	tell_peer(conn, rc);
+	if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED) {
+		alert = (unsigned int)gnutls_alert_get(handshake->session);
+		return ktls_conn_fail(conn, error, "handshake with %s: it sent the alert %s (%u)",
+				      peer, ktls_alert_name(alert), alert);
+	}
+	if (error == -KTLS_E_PROTOCOL || error == -KTLS_E_CRYPTO)
+		return ktls_conn_fail(conn, error, "handshake with %s: %s: %s", peer,
+				      ktls_strerror(error), gnutls_strerror(rc));
+	return ktls_conn_fail(conn, error, "handshake with %s: %s", peer, ktls_strerror(error));
+}
+
+/* Handing over */
+
+static int take_keys(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	struct ktls_half *half = &conn->half[direction];
+	gnutls_datum_t mac_key, iv, key;
+	unsigned char seq[8];
+
+	if (gnutls_record_get_state(conn->handshake->session, direction == KTLS_RX, &mac_key, &iv,
+				    &key, seq) < 0)
+		return -KTLS_E_CRYPTO;
+	if (key.size != kern_cipher(conn->cipher)->key_len || iv.size > KERN_IV_LEN)
+		return -KTLS_E_CRYPTO;
+	half->keys = (struct kern_keys){ .protocol = conn->protocol, .cipher = conn->cipher };
+	memcpy(half->keys.key, key.data, key.size);
+	memcpy(half->keys.iv, iv.data, iv.size);
+	for (size_t i = 0; i < sizeof(seq); i++)
+		half->keys.seq = half->keys.seq << 8 | seq[i];
+	half->secret = conn->handshake->secrets[direction];
+	return 0;
+}
+
+static int take_parameters(struct ktls_conn *conn)
+{
+	static const gnutls_cipher_algorithm_t ciphers[_KTLS_CIPHER_N] = {
+		[KTLS_AES_128_GCM] = GNUTLS_CIPHER_AES_128_GCM,
+		[KTLS_AES_256_GCM] = GNUTLS_CIPHER_AES_256_GCM,
+		[KTLS_AES_128_CCM] = GNUTLS_CIPHER_AES_128_CCM,
+		[KTLS_CHACHA20_POLY1305] = GNUTLS_CIPHER_CHACHA20_POLY1305,
+	};
+	gnutls_session_t session = conn->handshake->session;
+	gnutls_cipher_algorithm_t cipher = gnutls_cipher_get(session);
+	uint16_t i = 0;
+
+	while (i < _KTLS_CIPHER_N && ciphers[i] != cipher)
+		i++;
+	/* All that was offered; and nothing that GnuTLS has read may stay behind in it. */
+	if (i == _KTLS_CIPHER_N || gnutls_record_check_pending(session))
+		return -KTLS_E_CRYPTO;
+	conn->cipher = i;
+	conn->protocol =
+		gnutls_protocol_get_version(session) == GNUTLS_TLS1_3 ? KTLS_TLS_1_3 : KTLS_TLS_1_2;
+	conn->payload_max = (uint16_t)gnutls_record_get_max_size(session);
+	conn->suite = gnutls_ciphersuite_get(session);
+	return 0;
+}
+
+static void take_alpn(struct ktls_conn *conn)
+{
+	gnutls_datum_t selected;
+
+	if (gnutls_alpn_get_selected_protocol(conn->handshake->session, &selected) < 0)
+		return;
+	for (size_t i = 0; i < conn->config->alpn_n; i++) {
+		const char *mine = conn->config->alpn[i];
+
+		if (strlen(mine) == selected.size && !memcmp(mine, selected.data, selected.size))
+			conn->alpn = mine;
+	}
+}
+
+static int take_server_name(struct ktls_conn *conn)
+{
+	char name[SNI_LEN];
+	size_t len = sizeof(name);
+	unsigned int type;
+
+	if (conn->config->role == KTLS_CLIENT ||
+	    gnutls_server_name_get(conn->handshake->session, name, &len, &type, 0) < 0)
+		return 0;
+	conn->server_name = strndup(name, len);
+	return conn->server_name ? 0 : -ENOMEM;
+}
+
+static int hand_over(struct ktls_conn *conn)
+{
+	int rc;
+
+	rc = take_parameters(conn);
+	if (!rc)
+		rc = take_keys(conn, KTLS_TX);
+	if (!rc)
+		rc = take_keys(conn, KTLS_RX);
+	if (!rc)
+		rc = take_server_name(conn);
+	if (rc < 0)
+		return ktls_conn_fail(conn, rc, "taking the keys over from GnuTLS: %s",
+				      ktls_strerror(rc));
+	take_alpn(conn);
+	conn->handshake = ktls_handshake_free(conn->handshake);
+	return ktls_conn_open(conn);
+}
+
+int ktls_handshake_step(struct ktls_conn *conn)
+{
+	gnutls_session_t session = conn->handshake->session;
+	int rc;
+
+	do {
+		rc = gnutls_handshake(session);
+	} while (rc == GNUTLS_E_INTERRUPTED || rc == GNUTLS_E_WARNING_ALERT_RECEIVED);
+	if (rc == GNUTLS_E_AGAIN)
+		return gnutls_record_get_direction(session) ? KTLS_WANT_WRITE : KTLS_WANT_READ;
+	return rc < 0 ? handshake_failed(conn, rc) : hand_over(conn);
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What comes after the handshake and is not data: alerts (RFC 8446 6), NewSessionTicket (4.6.1),
+ * KeyUpdate (4.6.3), and TLS 1.2's renegotiation, which is refused (RFC 5746 4.5 allows that).
+ * Messages are parsed as they trickle in, so that no buffer is kept for them. What we owe the peer
+ * for one, a KeyUpdate of our own, is only noted here, and paid before the next application byte:
+ * answering inside a read could block, and a storm of requests must not owe more than one answer.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "config.h"
+#include "conn.h"
+
+/* Handshake types (RFC 8446 4, RFC 5246 7.4). */
+enum message {
+	HELLO_REQUEST = 0,
+	CLIENT_HELLO = 1,
+	NEW_SESSION_TICKET = 4,
+	KEY_UPDATE = 24,
+};
+
+enum {
+	ALERT_WARNING = 1,
+	ALERT_FATAL = 2,
+	HEADER_LEN = 4,
+	KEY_UPDATE_LEN = 1,
+	UPDATE_NOT_REQUESTED = 0,
+	UPDATE_REQUESTED = 1,
+	CHUNK = 64,
+};
+
+static int send_record(struct ktls_conn *conn, uint8_t type, const void *bytes, size_t len)
+{
+	struct iovec iov = { .iov_base = (void *)bytes, .iov_len = len };
+	struct ktls_cursor cursor = { .iov = &iov, .count = 1 };
+
+	if (!conn->half[KTLS_TX].protect)
+		return -ENOTCONN;
+	return conn->half[KTLS_TX].protect->send(conn, type, &cursor);
+}
+
+int ktls_post_send_alert(struct ktls_conn *conn, bool fatal, enum ktls_alert alert)
+{
+	const uint8_t bytes[] = { fatal ? ALERT_FATAL : ALERT_WARNING, (uint8_t)alert };
+
+	return send_record(conn, KERN_RECORD_ALERT, bytes, sizeof(bytes));
+}
+
+static int fail_unexpected(struct ktls_conn *conn, const char *what, unsigned int value)
+{
+	return ktls_conn_fail_alert(conn, -KTLS_E_PROTOCOL, KTLS_ALERT_UNEXPECTED_MESSAGE,
+				    "reading: the peer sent %s %u after the handshake; told it "
+				    "unexpected_message",
+				    what, value);
+}
+
+/* KeyUpdate */
+
+/* The next secret and key of a direction, taken into use; on failure everything is as it was. */
+static int change_key(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	struct ktls_half *half = &conn->half[direction];
+	_cleanup_(ktls_secret_wipe) struct ktls_secret next = { 0 };
+	_cleanup_(kern_keys_wipe) struct kern_keys keys = { 0 };
+	_cleanup_(kern_keys_wipe) struct kern_keys old = half->keys;
+	int rc;
+
+	rc = ktls_secret_next(&half->secret, conn->cipher, &next);
+	if (rc < 0)
+		return rc;
+	rc = ktls_secret_keys(&next, conn->cipher, &keys);
+	if (rc < 0)
+		return rc;
+	half->keys = keys;
+	rc = half->protect->install(conn, direction);
+	if (rc < 0) {
+		half->keys = old;
+		return rc;
+	}
+	half->secret = next;
+	half->key_updates++;
+	return 0;
+}
+
+static bool can_change_key(const struct ktls_conn *conn, enum ktls_direction direction)
+{
+	return conn->half[direction].protect == &ktls_protect_user ||
+	       conn->config->probe->rekey[direction] == KTLS_REASON_NONE;
+}
+
+/* The kernel has the key and cannot take another: an orderly end is all that is left. */
+static int fail_rekey(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	if (!conn->close_sent)
+		ktls_post_send_alert(conn, false, KTLS_ALERT_CLOSE_NOTIFY);
+	return ktls_conn_fail(conn, -KTLS_E_REKEY,
+			      "changing the key of %s: %s. To do: keep it in userspace with "
+			      "ktls_config_set_offload(), or %s",
+			      direction == KTLS_TX ? "TX" : "RX",
+			      ktls_reason_text(KTLS_REASON_NO_REKEY), "use a newer kernel");
+}
+
+static int receive_key_update(struct ktls_conn *conn, uint8_t request, bool ends)
+{
+	int rc;
+
+	if (request > UPDATE_REQUESTED)
+		return ktls_conn_fail_alert(conn, -KTLS_E_PROTOCOL, KTLS_ALERT_ILLEGAL_PARAMETER,
+					    "reading: a KeyUpdate with request %u; told the peer "
+					    "illegal_parameter",
+					    request);
+	/* No message may stand behind it under the old key (RFC 8446 5.1). */
+	if (!ends)
+		return ktls_conn_fail_alert(conn, -KTLS_E_PROTOCOL, KTLS_ALERT_UNEXPECTED_MESSAGE,
+					    "reading: bytes behind a KeyUpdate in its record; told "
+					    "the peer unexpected_message");
+	if (!can_change_key(conn, KTLS_RX))
+		return fail_rekey(conn, KTLS_RX);
+	rc = change_key(conn, KTLS_RX);
+	if (rc < 0)
+		return ktls_conn_fail_alert(conn, -KTLS_E_REKEY, KTLS_ALERT_INTERNAL_ERROR,
+					    "taking the peer's new key into use: %s",
+					    ktls_strerror(rc));
+	if (request == UPDATE_REQUESTED)
+		conn->post.owes_key_update = true;
+	return 0;
+}
+
+static int pay_key_update(struct ktls_conn *conn)
+{
+	static const uint8_t message[] = { KEY_UPDATE, 0, 0, KEY_UPDATE_LEN, UPDATE_NOT_REQUESTED };
+	int rc;
+
+	if (!can_change_key(conn, KTLS_TX))
+		return fail_rekey(conn, KTLS_TX);
+	rc = send_record(conn, KERN_RECORD_HANDSHAKE, message, sizeof(message));
+	if (rc)
+		return rc;
+	conn->post.owes_key_update = false;
+	rc = change_key(conn, KTLS_TX);
+	if (rc < 0)
+		return ktls_conn_fail(conn, -KTLS_E_REKEY, "taking our new key into use: %s",
+				      ktls_strerror(rc));
+	return 0;
+}
+
+static int pay_no_renegotiation(struct ktls_conn *conn)
+{
+	int rc = ktls_post_send_alert(conn, false, KTLS_ALERT_NO_RENEGOTIATION);
+
+	if (!rc)
+		conn->post.owes_no_renegotiation = false;
+	return rc;
+}
+
+int ktls_post_settle(struct ktls_conn *conn)
+{
+	int rc = 0;
+
+	if (conn->post.owes_no_renegotiation)
+		rc = pay_no_renegotiation(conn);
+	if (!rc && conn->post.owes_key_update)
+		rc = pay_key_update(conn);
+	return rc;
+}
+
+/* Handshake messages */
+
+static bool is_expected(const struct ktls_conn *conn, uint8_t message)
+{
+	bool client = conn->config->role == KTLS_CLIENT;
+
+	if (conn->protocol == KTLS_TLS_1_3)
+		return message == KEY_UPDATE || (client && message == NEW_SESSION_TICKET);
+	return message == (client ? HELLO_REQUEST : CLIENT_HELLO);
+}
+
+/* The header is whole: what is this going to be? */
+static int begin_message(struct ktls_conn *conn)
+{
+	struct ktls_post *post = &conn->post;
+	uint8_t message = post->header[0];
+
+	if (!is_expected(conn, message))
+		return fail_unexpected(conn, "handshake message", message);
+	post->body_left =
+		(uint32_t)post->header[1] << 16 | (uint32_t)post->header[2] << 8 | post->header[3];
+	if (message == KEY_UPDATE && post->body_left != KEY_UPDATE_LEN)
+		return ktls_conn_fail_alert(conn, -KTLS_E_PROTOCOL, KTLS_ALERT_DECODE_ERROR,
+					    "reading: a KeyUpdate of %u bytes; told the peer "
+					    "decode_error",
+					    post->body_left);
+	if (post->body_left > KERN_PAYLOAD_MAX * 4)
+		return ktls_conn_fail_alert(conn, -KTLS_E_PROTOCOL, KTLS_ALERT_ILLEGAL_PARAMETER,
+					    "reading: a handshake message of %u bytes",
+					    post->body_left);
+	return 0;
+}
+
+/* Tickets are dropped: nobody asked for them. Renegotiation is answered, and TLS 1.2 goes on. */
+static int end_message(struct ktls_conn *conn, bool ends)
+{
+	struct ktls_post *post = &conn->post;
+
+	post->header_len = 0;
+	if (post->header[0] == KEY_UPDATE)
+		return receive_key_update(conn, post->update_request, ends);
+	if (conn->protocol == KTLS_TLS_1_2) {
+		post->owes_no_renegotiation = true;
+		/* The peer may wait for nothing but this; if it would block, it stays owed. */
+		int rc = pay_no_renegotiation(conn);
+		return rc < 0 ? ktls_conn_fail(conn, rc, "refusing renegotiation: %s",
+					       ktls_strerror(rc))
+			      : 0;
+	}
+	return 0;
+}
+
+/* Takes what it can use of the bytes; *used says how many. */
+static int take_handshake(struct ktls_conn *conn, const uint8_t *bytes, size_t len, bool ends,
+			  size_t *used)
+{
+	struct ktls_post *post = &conn->post;
+	size_t n;
+	int rc;
+
+	*used = 0;
+	if (post->header_len < HEADER_LEN) {
+		post->header[post->header_len++] = bytes[0];
+		*used = 1;
+		if (post->header_len < HEADER_LEN)
+			return 0;
+		rc = begin_message(conn);
+		return rc < 0 || post->body_left ? rc : end_message(conn, ends && len == *used);
+	}
+	n = len < post->body_left ? len : post->body_left;
+	if (post->header[0] == KEY_UPDATE)
+		post->update_request = bytes[0];
+	post->body_left -= (uint32_t)n;
+	*used = n;
+	return post->body_left ? 0 : end_message(conn, ends && len == n);
+}
+
+/* Alerts */
+
+static int receive_alert(struct ktls_conn *conn)
+{
+	uint8_t alert = conn->post.alert[1];
+
+	conn->post.alert_len = 0;
+	if (alert == KTLS_ALERT_CLOSE_NOTIFY) {
+		ktls_conn_end_rx(conn, KTLS_EOF);
+		return KTLS_EOF;
+	}
+	/* user_canceled is followed by close_notify (RFC 8446 6.1); TLS 1.2 has other warnings. */
+	if (alert == KTLS_ALERT_USER_CANCELED ||
+	    (conn->protocol == KTLS_TLS_1_2 && conn->post.alert[0] == ALERT_WARNING))
+		return 0;
+	return ktls_conn_fail(conn, -KTLS_E_ALERT, "reading: the peer sent the alert %s (%u)",
+			      ktls_alert_name(alert), alert);
+}
+
+static int take_alert(struct ktls_conn *conn, const uint8_t *bytes, size_t len, bool ends,
+		      size_t *used)
+{
+	struct ktls_post *post = &conn->post;
+
+	(void)len;
+	post->alert[post->alert_len++] = bytes[0];
+	*used = 1;
+	if (post->alert_len < sizeof(post->alert))
+		return 0;
+	/* One alert, one record (RFC 8446 5.1). */
+	if (!ends || len > 1)
+		return ktls_conn_fail_alert(
+			conn, -KTLS_E_PROTOCOL, KTLS_ALERT_DECODE_ERROR,
+			"reading: bytes behind an alert in its record; told the "
+			"peer decode_error");
+	return receive_alert(conn);
+}
+
+static int take(struct ktls_conn *conn, uint8_t type, const uint8_t *bytes, size_t len, bool ends,
+		size_t *used)
+{
+	if (type == KERN_RECORD_ALERT)
+		return take_alert(conn, bytes, len, ends, used);
+	if (type == KERN_RECORD_HANDSHAKE)
+		return take_handshake(conn, bytes, len, ends, used);
+	return fail_unexpected(conn, "a record of type", type);
+}
+
+int ktls_post_receive(struct ktls_conn *conn, uint8_t type, struct ktls_cursor content, size_t len,
+		      bool ends)
+{
+	uint8_t chunk[CHUNK];
+
+	if (!len)
+		return fail_unexpected(conn, "an empty record of type", type);
+	while (len) {
+		size_t n = ktls_cursor_read(&content, chunk, len < CHUNK ? len : CHUNK);
+		size_t at = 0;
+
+		len -= n;
+		while (at < n) {
+			size_t used = 0;
+			int rc = take(conn, type, chunk + at, n - at, ends && !len, &used);
+
+			if (rc)
+				return rc;
+			at += used;
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Records protected in the kernel: the key is set on the socket, and from then on plaintext goes
+ * down and comes up. The kernel counts the records; this file only asks it.
+ *
+ * The kernel's tls may hold a record that TCP has not taken yet, and drops it when the socket is
+ * closed or shut down: flush() compares what was accepted,
+ * record by record, with what TCP has taken since the key was set, and is done only when they are
+ * equal.
+ */
+
+#include <assert.h>
+#include <errno.h>
+
+#include "base/sys.h"
+#include "conn.h"
+
+enum {
+	WINDOW = 256, /* pieces that are handed down at once */
+};
+
+static uint64_t sequence(const struct ktls_conn *conn, enum ktls_direction direction)
+{
+	const struct ktls_half *half = &conn->half[direction];
+	uint64_t seq;
+
+	if (kern_seq(conn->fd, direction, half->keys.protocol, half->keys.cipher, &seq) < 0)
+		return half->kernel.first_seq;
+	return seq;
+}
+
+static int install(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	struct ktls_half *half = &conn->half[direction];
+	_cleanup_(kern_crypto_wipe) struct kern_crypto crypto;
+	bool first = half->protect != &ktls_protect_kernel;
+	struct ktls_kernel kernel = { 0 };
+	unsigned int reason;
+	int rc;
+
+	rc = kern_prepare(&half->keys, &crypto);
+	if (rc < 0)
+		return rc;
+	if (!first) {
+		kernel = half->kernel;
+		kernel.records_before += sequence(conn, direction) - kernel.first_seq;
+	} else if (direction == KTLS_TX) {
+		rc = kern_tcp_taken(conn->fd, &kernel.taken_before);
+		if (rc < 0)
+			return rc;
+	}
+	rc = kern_commit(conn->fd, direction, &crypto, &reason);
+	if (rc < 0) {
+		half->reason = (uint16_t)reason;
+		half->reason_errno = -rc;
+		return rc;
+	}
+	/* The point of no return: the key is the kernel's, and nobody else keeps it. */
+	explicit_bzero(half->keys.key, sizeof(half->keys.key));
+	kernel.first_seq = half->keys.seq;
+	half->kernel = kernel;
+	half->protect = &ktls_protect_kernel;
+	half->reason = KTLS_REASON_NONE;
+	half->reason_errno = 0;
+	return 0;
+}
+
+static int send_records(struct ktls_conn *conn, uint8_t type, struct ktls_cursor *cursor)
+{
+	struct iovec iov[WINDOW];
+	int count;
+
+	while ((count = ktls_cursor_window(cursor, iov, WINDOW))) {
+		size_t n;
+		int rc = kern_send(conn->fd, type, iov, count, &n);
+
+		if (rc < 0)
+			return rc == -EAGAIN ? KTLS_WANT_WRITE : rc;
+		conn->half[KTLS_TX].kernel.plain += n;
+		ktls_cursor_advance(cursor, n);
+	}
+	return 0;
+}
+
+static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
+		     uint64_t *ret_n)
+{
+	*ret_n = 0;
+	while (*ret_n < len) {
+		uint64_t left = len - *ret_n;
+		size_t n;
+		int rc = kern_send_file(conn->fd, file_fd, offset + *ret_n,
+					left < SIZE_MAX ? (size_t)left : SIZE_MAX, &n);
+
+		if (rc < 0)
+			return rc == -EAGAIN ? KTLS_WANT_WRITE : rc;
+		if (!n)
+			return -KTLS_E_FILE_SHORT;
+		conn->half[KTLS_TX].kernel.plain += n;
+		*ret_n += n;
+	}
+	return 0;
+}
+
+static int flush(struct ktls_conn *conn)
+{
+	const struct ktls_half *half = &conn->half[KTLS_TX];
+	const struct ktls_kernel *kernel = &half->kernel;
+	uint64_t records, made, taken, seq;
+	int rc;
+
+	rc = kern_seq(conn->fd, KTLS_TX, half->keys.protocol, half->keys.cipher, &seq);
+	if (rc < 0)
+		return rc;
+	rc = kern_tcp_taken(conn->fd, &taken);
+	if (rc < 0)
+		return rc;
+	records = kernel->records_before + seq - kernel->first_seq;
+	made = kernel->plain +
+	       records * kern_record_overhead(half->keys.protocol, half->keys.cipher);
+	return taken - kernel->taken_before < made ? KTLS_WANT_WRITE : 0;
+}
+
+/* What an error of recvmsg(2) means (net/tls/tls_sw.c, tls_strp.c). */
+static int receive_error(int rc, enum ktls_alert *ret_alert)
+{
+	switch (-rc) {
+	case EBADMSG:
+		*ret_alert = KTLS_ALERT_BAD_RECORD_MAC;
+		return -KTLS_E_BAD_MAC;
+	case EMSGSIZE:
+		*ret_alert = KTLS_ALERT_RECORD_OVERFLOW;
+		return -KTLS_E_BAD_RECORD;
+	case EINVAL:
+		*ret_alert = KTLS_ALERT_UNEXPECTED_MESSAGE;
+		return -KTLS_E_BAD_RECORD;
+	case EPROTO:
+		*ret_alert = KTLS_ALERT_INTERNAL_ERROR;
+		return rc;
+	case EKEYEXPIRED:
+		*ret_alert = KTLS_ALERT_INTERNAL_ERROR;
+		return -KTLS_E_REKEY;
+	default:
+		*ret_alert = KTLS_ALERT_NONE;
+		return rc;
+	}
+}
+
+static int receive(struct ktls_conn *conn, struct ktls_cursor *cursor, uint8_t *ret_type,
+		   bool *ret_end, enum ktls_alert *ret_alert)
+{
+	struct iovec iov[WINDOW];
+	socklen_t len = sizeof(int);
+	int count = ktls_cursor_window(cursor, iov, WINDOW), pending;
+	size_t n;
+	int rc;
+
+	rc = kern_recv(conn->fd, iov, count, ret_type, ret_end, &n);
+	if (rc == -EAGAIN)
+		return KTLS_WANT_READ;
+	if (rc < 0) {
+		/* A decryption error stays on the socket, and would be the answer to our alert too.
+		 */
+		ktls_sys.getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &pending, &len);
+		return receive_error(rc, ret_alert);
+	}
+	if (*ret_type == KERN_RECORD_NONE)
+		return KTLS_CLOSED;
+	ktls_cursor_advance(cursor, n);
+	return 0;
+}
+
+static bool at_boundary(const struct ktls_conn *conn, enum ktls_direction direction)
+{
+	(void)conn;
+	(void)direction;
+	return true;
+}
+
+/* The kernel keeps its key until the socket is closed; here is nothing but numbers. */
+static void drop(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	kern_keys_wipe(&conn->half[direction].keys);
+}
+
+const struct ktls_protect ktls_protect_kernel = {
+	.protection = KTLS_PROTECTION_KERNEL,
+	.install = install,
+	.send = send_records,
+	.send_file = send_file,
+	.flush = flush,
+	.receive = receive,
+	.at_boundary = at_boundary,
+	.sequence = sequence,
+	.drop = drop,
+};

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * Records protected in userspace, with GnuTLS's AEAD, in buffers of the config's pool.
+ *
+ * Sending: several records are built side by side in one buffer, sealed in place, and handed to TCP
+ * with one call. Records of which no byte left are taken back: their numbers and their plaintext
+ * are free again, so that never more than the rest of one record waits here, and a full socket is
+ * felt by the writer. How many are tried at once follows what the socket took last time.
+ *
+ * Receiving: the socket is read greedily, records are opened in place and copied out. Where the
+ * direction is about to be promoted it is read exactly to the end of the record instead, because
+ * what lies in userspace the kernel will never see.
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/sys.h"
+#include "config.h"
+#include "conn.h"
+#include "pool.h"
+
+static struct ktls_half *tx_half(struct ktls_conn *conn)
+{
+	return &conn->half[KTLS_TX];
+}
+
+static int take_buffer(struct ktls_conn *conn, struct ktls_user *user)
+{
+	if (!user->buffer) {
+		user->buffer = ktls_pool_take(conn->config->pool);
+		user->start = user->end = 0;
+	}
+	return user->buffer ? 0 : KTLS_WANT_BUFFER;
+}
+
+static void give_buffer(struct ktls_conn *conn, struct ktls_user *user)
+{
+	if (user->buffer)
+		ktls_pool_give(conn->config->pool, user->buffer);
+	user->buffer = NULL;
+	user->start = user->end = 0;
+}
+
+static int install(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	struct ktls_half *half = &conn->half[direction];
+	struct ktls_aead *aead;
+	int rc;
+
+	rc = ktls_aead_new(&aead, half->keys.cipher, half->keys.key);
+	if (rc < 0)
+		return rc;
+	if (half->protect != &ktls_protect_user)
+		half->user = (struct ktls_user){ .batch = KTLS_POOL_BATCH };
+	ktls_aead_free(half->user.aead);
+	half->user.aead = aead;
+	half->protect = &ktls_protect_user;
+	return 0;
+}
+
+static void drop(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	struct ktls_half *half = &conn->half[direction];
+
+	give_buffer(conn, &half->user);
+	half->user.aead = ktls_aead_free(half->user.aead);
+	half->user = (struct ktls_user){ 0 };
+	kern_keys_wipe(&half->keys);
+}
+
+static bool at_boundary(const struct ktls_conn *conn, enum ktls_direction direction)
+{
+	const struct ktls_user *user = &conn->half[direction].user;
+
+	return user->start == user->end && !user->plain_len && !user->error && !user->ended;
+}
+
+static uint64_t sequence(const struct ktls_conn *conn, enum ktls_direction direction)
+{
+	return conn->half[direction].keys.seq;
+}
+
+/* Sending */
+
+/* Some of buffer[from..to) to TCP; how many. -EAGAIN counts as none. */
+static int push(struct ktls_conn *conn, const uint8_t *from, size_t len, size_t *ret_n)
+{
+	struct iovec iov = { .iov_base = (void *)from, .iov_len = len };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+
+	do {
+		n = ktls_sys.sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN)
+		return -errno;
+	*ret_n = n < 0 ? 0 : (size_t)n;
+	return 0;
+}
+
+static int flush(struct ktls_conn *conn)
+{
+	struct ktls_user *user = &tx_half(conn)->user;
+	size_t n;
+	int rc;
+
+	while (user->start < user->end) {
+		rc = push(conn, user->buffer + user->start, user->end - user->start, &n);
+		if (rc < 0)
+			return rc;
+		if (!n)
+			return KTLS_WANT_WRITE;
+		user->start += (uint32_t)n;
+	}
+	give_buffer(conn, user);
+	return 0;
+}
+
+/* Records side by side in the buffer: all full but the last. */
+struct batch {
+	uint8_t *buffer;
+	size_t payload_offset; /* in each record */
+	size_t payload_max;
+	size_t stride; /* of a full record */
+	size_t count;
+	size_t plain_len, wire_len; /* of all */
+};
+
+static struct batch plan_batch(const struct ktls_conn *conn, uint64_t plain_left)
+{
+	const struct ktls_half *half = &conn->half[KTLS_TX];
+	size_t overhead = kern_record_overhead(half->keys.protocol, half->keys.cipher);
+	struct batch batch = {
+		.buffer = half->user.buffer,
+		.payload_offset = ktls_record_payload_offset(&half->keys),
+		.payload_max = conn->payload_max,
+		.stride = conn->payload_max + overhead,
+		.count = half->user.batch,
+	};
+
+	if (plain_left < batch.count * batch.payload_max)
+		batch.count = (size_t)(plain_left + batch.payload_max - 1) / batch.payload_max;
+	batch.plain_len = batch.count * batch.payload_max;
+	if (batch.plain_len > plain_left)
+		batch.plain_len = (size_t)plain_left;
+	batch.wire_len = batch.plain_len + batch.count * overhead;
+	assert(batch.wire_len <= KTLS_POOL_BUFFER_LEN);
+	return batch;
+}
+
+static struct iovec batch_payload(const struct batch *batch, size_t i)
+{
+	size_t done = i * batch->payload_max;
+	size_t left = batch->plain_len - done;
+
+	return (struct iovec){
+		.iov_base = batch->buffer + i * batch->stride + batch->payload_offset,
+		.iov_len = left < batch->payload_max ? left : batch->payload_max,
+	};
+}
+
+static int seal_batch(struct ktls_half *half, const struct batch *batch, uint8_t type)
+{
+	int rc;
+
+	for (size_t i = 0; i < batch->count; i++) {
+		rc = ktls_record_seal(half->user.aead, &half->keys, half->keys.seq + i, type,
+				      batch->buffer + i * batch->stride,
+				      batch_payload(batch, i).iov_len);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* What TCP took of the batch decides what of it has happened: a record begun must be finished, one
+ * not begun never was. */
+static size_t settle_batch(struct ktls_conn *conn, const struct batch *batch, size_t sent)
+{
+	struct ktls_half *half = tx_half(conn);
+	size_t begun = (sent + batch->stride - 1) / batch->stride;
+
+	if (sent == batch->wire_len)
+		begun = batch->count;
+	half->keys.seq += begun;
+	half->user.start = (uint32_t)sent;
+	half->user.end = (uint32_t)(begun * batch->stride);
+	if (begun == batch->count)
+		half->user.end = (uint32_t)batch->wire_len;
+	if (sent < batch->wire_len)
+		half->user.batch = begun ? (uint8_t)begun : 1;
+	else if (half->user.batch < KTLS_POOL_BATCH)
+		half->user.batch = half->user.batch * 2 < KTLS_POOL_BATCH ? half->user.batch * 2
+									  : KTLS_POOL_BATCH;
+	if (half->user.start == half->user.end)
+		give_buffer(conn, &half->user);
+	return begun == batch->count ? batch->plain_len : begun * batch->payload_max;
+}
+
+/* Seals and sends what lies in the batch. 0 if all of it left, else KTLS_WANT_WRITE. */
+static int send_batch(struct ktls_conn *conn, const struct batch *batch, uint8_t type,
+		      size_t *ret_accepted)
+{
+	size_t sent;
+	int rc;
+
+	rc = seal_batch(tx_half(conn), batch, type);
+	if (rc < 0)
+		return rc;
+	rc = push(conn, batch->buffer, batch->wire_len, &sent);
+	if (rc < 0)
+		return rc;
+	*ret_accepted = settle_batch(conn, batch, sent);
+	return sent == batch->wire_len ? 0 : KTLS_WANT_WRITE;
+}
+
+static int send_records(struct ktls_conn *conn, uint8_t type, struct ktls_cursor *cursor)
+{
+	size_t left = ktls_cursor_left(cursor);
+	int rc;
+
+	rc = flush(conn);
+	while (!rc && left) {
+		struct ktls_cursor at = *cursor;
+		struct batch batch;
+		size_t accepted;
+
+		rc = take_buffer(conn, &tx_half(conn)->user);
+		if (rc)
+			return rc;
+		batch = plan_batch(conn, left);
+		for (size_t i = 0; i < batch.count; i++) {
+			struct iovec payload = batch_payload(&batch, i);
+
+			ktls_cursor_read(&at, payload.iov_base, payload.iov_len);
+		}
+		rc = send_batch(conn, &batch, type, &accepted);
+		if (rc < 0)
+			return rc;
+		ktls_cursor_advance(cursor, accepted);
+		left -= accepted;
+	}
+	/* All of it was accepted: what is left of the last record goes with the next call. */
+	return rc == KTLS_WANT_WRITE && !left ? 0 : rc;
+}
+
+/* Fills the batch from the file; -KTLS_E_FILE_SHORT if the file ends first. */
+static int read_batch(int file_fd, uint64_t offset, const struct batch *batch)
+{
+	struct iovec iov[KTLS_POOL_BATCH];
+	struct ktls_cursor cursor = { .iov = iov, .count = (int)batch->count };
+	size_t done = 0;
+
+	for (size_t i = 0; i < batch->count; i++)
+		iov[i] = batch_payload(batch, i);
+	while (done < batch->plain_len) {
+		struct iovec rest[KTLS_POOL_BATCH];
+		int count = ktls_cursor_window(&cursor, rest, KTLS_POOL_BATCH);
+		ssize_t n = ktls_sys.preadv(file_fd, rest, count, (off_t)(offset + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (!n)
+			return -KTLS_E_FILE_SHORT;
+		ktls_cursor_advance(&cursor, (size_t)n);
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
+		     uint64_t *ret_n)
+{
+	uint64_t done = 0;
+	int rc;
+
+	*ret_n = 0;
+	rc = flush(conn);
+	while (!rc && done < len) {
+		struct batch batch;
+		size_t accepted;
+
+		rc = take_buffer(conn, &tx_half(conn)->user);
+		if (rc)
+			return rc;
+		batch = plan_batch(conn, len - done);
+		rc = read_batch(file_fd, offset + done, &batch);
+		if (rc < 0)
+			return rc;
+		rc = send_batch(conn, &batch, KERN_RECORD_DATA, &accepted);
+		if (rc < 0)
+			return rc;
+		*ret_n = done += accepted;
+	}
+	return rc == KTLS_WANT_WRITE && done == len ? 0 : rc;
+}
+
+/* Receiving */
+
+/* The length of the record that begins at start if all of it is here, 0 if not. */
+static int whole_record(const struct ktls_half *half, enum ktls_alert *ret_alert)
+{
+	const struct ktls_user *user = &half->user;
+	size_t have = user->end - user->start;
+	int len =
+		have ? ktls_record_length(&half->keys, user->buffer + user->start, have, ret_alert)
+		     : 0;
+
+	return len > 0 && (size_t)len > have ? 0 : len;
+}
+
+/* How much may be read from the socket now; makes room for it. */
+static size_t room_to_fill(const struct ktls_conn *conn, struct ktls_half *half)
+{
+	struct ktls_user *user = &half->user;
+	size_t have = user->end - user->start;
+	enum ktls_alert alert;
+	int len;
+
+	if (user->start && KTLS_POOL_BUFFER_LEN - user->start < KTLS_RECORD_MAX) {
+		memmove(user->buffer, user->buffer + user->start, have);
+		user->start = 0;
+		user->end = (uint32_t)have;
+	}
+	if (!ktls_conn_promotion_due(conn, KTLS_RX))
+		return KTLS_POOL_BUFFER_LEN - user->end;
+	len = ktls_record_length(&half->keys, user->buffer + user->start, have, &alert);
+	return (len > 0 ? (size_t)len : KTLS_RECORD_HEADER_LEN) - have;
+}
+
+/* Reads from the socket. 0, KTLS_WANT_READ, KTLS_WANT_BUFFER, KTLS_CLOSED or -errno. */
+static int fill(struct ktls_conn *conn, struct ktls_half *half)
+{
+	struct ktls_user *user = &half->user;
+	struct iovec iov;
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t n;
+	int rc;
+
+	if (user->ended)
+		return KTLS_CLOSED;
+	rc = take_buffer(conn, user);
+	if (rc)
+		return rc;
+	iov.iov_len = room_to_fill(conn, half);
+	iov.iov_base = user->buffer + user->end;
+	do {
+		n = ktls_sys.recvmsg(conn->fd, &msg, MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		user->end += (uint32_t)n;
+		return 0;
+	}
+	rc = n < 0 ? -errno : KTLS_CLOSED;
+	user->ended = !n;
+	if (user->start == user->end)
+		give_buffer(conn, user);
+	return rc == -EAGAIN ? KTLS_WANT_READ : rc;
+}
+
+/* Opens the record at start. 0, or a code that is kept until what came before it was delivered. */
+static int open_record(struct ktls_half *half, size_t len)
+{
+	struct ktls_user *user = &half->user;
+	enum ktls_alert alert;
+	uint8_t *payload;
+	size_t payload_len;
+	int rc;
+
+	rc = ktls_record_open(user->aead, &half->keys, user->buffer + user->start, len,
+			      &user->plain_type, &payload, &payload_len, &alert);
+	if (rc < 0) {
+		user->error = rc;
+		user->alert = (int)alert;
+		return rc;
+	}
+	half->keys.seq++;
+	user->plain = (uint32_t)(payload - user->buffer);
+	user->plain_len = (uint32_t)payload_len;
+	user->start += (uint32_t)len;
+	return 0;
+}
+
+/* Has a record opened in user->plain, empty or not. What fill() and open_record() answer. */
+static int next_record(struct ktls_conn *conn, struct ktls_half *half)
+{
+	enum ktls_alert alert = KTLS_ALERT_NONE;
+	int len, rc;
+
+	for (;;) {
+		len = whole_record(half, &alert);
+		if (len < 0) {
+			half->user.error = len;
+			half->user.alert = (int)alert;
+			return len;
+		}
+		if (len > 0)
+			return open_record(half, (size_t)len);
+		rc = fill(conn, half);
+		if (rc)
+			return rc;
+	}
+}
+
+/* Whether the next record can follow the last one into the same answer without touching the socket.
+ */
+static bool more_data_is_here(const struct ktls_half *half)
+{
+	enum ktls_alert alert;
+
+	return half->user.plain_type == KERN_RECORD_DATA && whole_record(half, &alert) > 0;
+}
+
+static int receive(struct ktls_conn *conn, struct ktls_cursor *cursor, uint8_t *ret_type,
+		   bool *ret_end, enum ktls_alert *ret_alert)
+{
+	struct ktls_half *half = &conn->half[KTLS_RX];
+	struct ktls_user *user = &half->user;
+	size_t left = ktls_cursor_left(cursor), got = 0, n;
+	int rc = user->error;
+
+	if (!rc && !user->plain_len)
+		rc = next_record(conn, half);
+	*ret_alert = (enum ktls_alert)user->alert;
+	if (rc)
+		return rc;
+	*ret_type = user->plain_type;
+	for (;;) {
+		n = ktls_cursor_write(cursor, user->buffer + user->plain, user->plain_len);
+		user->plain += (uint32_t)n;
+		user->plain_len -= (uint32_t)n;
+		got += n;
+		if (user->plain_len || got == left || !more_data_is_here(half) ||
+		    open_record(half, (size_t)whole_record(half, ret_alert)) < 0 ||
+		    user->plain_type != KERN_RECORD_DATA)
+			break;
+	}
+	*ret_end = !user->plain_len;
+	if (user->start == user->end && !user->plain_len)
+		give_buffer(conn, user);
+	return 0;
+}
+
+const struct ktls_protect ktls_protect_user = {
+	.protection = KTLS_PROTECTION_USER,
+	.install = install,
+	.send = send_records,
+	.send_file = send_file,
+	.flush = flush,
+	.receive = receive,
+	.at_boundary = at_boundary,
+	.sequence = sequence,
+	.drop = drop,
+};

@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The life of a session:
+ *
+ *   HANDSHAKE -> REQUEST -> RESPONSE -> FLUSH -> REQUEST ...
+ *                   |                     |
+ *                   +------> CLOSE <------+   our close_notify, and everything before it
+ *                              |
+ *                           LINGER            until the peer has seen it
+ *
+ * A socket closed while bytes of the peer lie in it unread sends a reset, and that may destroy what
+ * the peer has not read yet. So each end is: say that we end, read on for a while, then close. After
+ * a handshake that failed the same is done below TLS, for the sake of the alert.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "http.h"
+#include "response.h"
+#include "session.h"
+#include "tool.h"
+
+enum state {
+	STATE_HANDSHAKE = 0,
+	STATE_REQUEST,
+	STATE_RESPONSE,
+	STATE_FLUSH,
+	STATE_CLOSE,
+	STATE_LINGER,
+	STATE_LINGER_RAW,
+	_STATE_N,
+};
+
+struct session {
+	struct session_site *site;
+	struct ktls_conn *conn;
+	int fd;
+	enum state state;
+	uint64_t deadline_ns; /* of the present state */
+	uint64_t progress;
+
+	struct http_reader *reader;
+	char input[SESSION_LIMIT_INPUT];
+	size_t input_start, input_end;
+
+	struct response response;
+	size_t head_sent;
+	uint64_t body_sent;
+
+	uint64_t turn_bytes;
+	unsigned int turn_requests;
+};
+
+/* What a step of a state answers beside enum session_want: the state has changed, step on. */
+enum {
+	STEP_ON = SESSION_OVER + 1,
+};
+
+static void set_deadline(struct session *session, uint64_t timeout_ms)
+{
+	session->deadline_ns = ktls_deadline_in(timeout_ms);
+}
+
+static int enter(struct session *session, enum state state)
+{
+	static const uint64_t limits_ms[_STATE_N] = {
+		[STATE_HANDSHAKE] = SESSION_LIMIT_HANDSHAKE_MS,
+		[STATE_REQUEST] = SESSION_LIMIT_IDLE_MS,
+		[STATE_RESPONSE] = SESSION_LIMIT_STALL_MS,
+		[STATE_FLUSH] = SESSION_LIMIT_STALL_MS,
+		[STATE_CLOSE] = SESSION_LIMIT_CLOSE_MS,
+		[STATE_LINGER] = SESSION_LIMIT_LINGER_MS,
+		[STATE_LINGER_RAW] = SESSION_LIMIT_LINGER_MS,
+	};
+
+	session->state = state;
+	session->progress++;
+	set_deadline(session, limits_ms[state]);
+	return STEP_ON;
+}
+
+/* What a call waits for that is not done; SESSION_OVER for an end or an error. */
+static int want_of(int status)
+{
+	switch (status) {
+	case KTLS_WANT_READ:
+		return SESSION_READ;
+	case KTLS_WANT_WRITE:
+		return SESSION_WRITE;
+	case KTLS_WANT_BUFFER:
+		return SESSION_BUFFER;
+	}
+	return SESSION_OVER;
+}
+
+static void log_error(const struct session *session, const char *what)
+{
+	if (session->site->verbose)
+		fprintf(stderr, "%s: %s\n", what, ktls_conn_error(session->conn));
+}
+
+/* A peer may write anything into its target; on our terminal it stays text. */
+static void log_text(const char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c > ' ' && c < 0x7f && c != '\\')
+			fputc(c, stderr);
+		else
+			fprintf(stderr, "\\x%02x", c);
+	}
+}
+
+static void log_request(const struct session *session)
+{
+	const struct http_head *request = http_reader_head(session->reader);
+	char protection[TOOL_PROTECTION_LEN] = "";
+	struct ktls_info info;
+
+	if (!session->site->verbose)
+		return;
+	if (!ktls_conn_get_info(session->conn, &info, sizeof(info)))
+		tool_format_protection(&info, protection, sizeof(protection));
+	log_text(request->method ? request->method : "-");
+	fputc(' ', stderr);
+	log_text(*request->target ? request->target : "-");
+	fprintf(stderr, " %u %llu %s\n", session->response.status,
+		(unsigned long long)session->body_sent, protection);
+}
+
+/* A call is not done: what it waits for. An error ends the session, below TLS, where an alert may
+ * be on its way. */
+static int wait_or_fail(struct session *session, int status, const char *what)
+{
+	if (status >= 0)
+		return want_of(status);
+	log_error(session, what);
+	shutdown(session->fd, SHUT_WR);
+	return enter(session, STATE_LINGER_RAW);
+}
+
+static int step_handshake(struct session *session)
+{
+	int status = ktls_conn_handshake(session->conn, KTLS_NOW);
+
+	if (status != KTLS_DONE)
+		return wait_or_fail(session, status, "handshake");
+	return enter(session, STATE_REQUEST);
+}
+
+static int answer_error(struct session *session, unsigned int status)
+{
+	response_make_error(&session->response, status);
+	return enter(session, STATE_RESPONSE);
+}
+
+static unsigned int status_of_reader(int error)
+{
+	if (error == -ENAMETOOLONG)
+		return 414;
+	return error == -EMSGSIZE ? 431 : 400;
+}
+
+/* Refills the empty input; KTLS_DONE or what else the read answered. */
+static int read_input(struct session *session)
+{
+	bool started = http_reader_started(session->reader);
+	size_t n;
+	int status;
+
+	status = ktls_conn_read(session->conn, session->input, sizeof(session->input), KTLS_NOW,
+				&n);
+	if (status != KTLS_DONE)
+		return status;
+	session->progress++;
+	session->input_start = 0;
+	session->input_end = n;
+	if (!started)
+		set_deadline(session, SESSION_LIMIT_HEAD_MS);
+	return KTLS_DONE;
+}
+
+static int step_request(struct session *session)
+{
+	for (;;) {
+		size_t used, body_len;
+		int event;
+
+		if (session->input_start == session->input_end) {
+			int status = read_input(session);
+
+			if (status == KTLS_EOF || status == KTLS_CLOSED)
+				return enter(session, STATE_CLOSE);
+			if (status != KTLS_DONE)
+				return wait_or_fail(session, status, "request");
+		}
+		event = http_reader_feed(session->reader, session->input + session->input_start,
+					 session->input_end - session->input_start, &used,
+					 &body_len);
+		if (event < 0)
+			return answer_error(session, status_of_reader(event));
+		session->input_start += used;
+		if (event == HTTP_EVENT_MORE)
+			continue;
+		response_make(&session->response, http_reader_head(session->reader),
+			      session->site->root_fd);
+		return enter(session, STATE_RESPONSE);
+	}
+}
+
+/* Counts what a write has moved. */
+static void account(struct session *session, uint64_t n)
+{
+	if (!n)
+		return;
+	session->turn_bytes += n;
+	session->progress += n;
+	set_deadline(session, SESSION_LIMIT_STALL_MS);
+}
+
+static int send_head(struct session *session)
+{
+	struct response *response = &session->response;
+	size_t n;
+	int status = ktls_conn_write(session->conn, response->head + session->head_sent,
+				     response->head_len - session->head_sent, KTLS_NOW, &n);
+
+	if (status < 0)
+		return status;
+	session->head_sent += n;
+	account(session, n);
+	return status;
+}
+
+/* One turn's worth of the file. KTLS_DONE: all of it was accepted. */
+static int send_file(struct session *session)
+{
+	struct response *response = &session->response;
+
+	while (session->body_sent < response->len) {
+		uint64_t left = response->len - session->body_sent;
+		uint64_t turn, n;
+		int status;
+
+		/* The others' turn; the socket wakes us when it has room. */
+		if (session->turn_bytes >= SESSION_LIMIT_TURN_BYTES)
+			return KTLS_WANT_WRITE;
+		turn = SESSION_LIMIT_TURN_BYTES - session->turn_bytes;
+		status = ktls_conn_sendfile(session->conn, response->file.fd,
+					    response->offset + session->body_sent,
+					    left < turn ? left : turn, KTLS_NOW, &n);
+		session->body_sent += status < 0 ? 0 : n;
+		account(session, status < 0 ? 0 : n);
+		if (status != KTLS_DONE)
+			return status;
+	}
+	return KTLS_DONE;
+}
+
+static void finish_response(struct session *session)
+{
+	session->site->requests++;
+	session->site->bytes += session->body_sent;
+	log_request(session);
+	response_done(&session->response);
+	session->head_sent = 0;
+	session->body_sent = 0;
+	http_reader_reset(session->reader);
+}
+
+static int step_response(struct session *session)
+{
+	int status = KTLS_DONE;
+
+	if (session->head_sent < session->response.head_len)
+		status = send_head(session);
+	if (status == KTLS_DONE && session->response.file.fd >= 0)
+		status = send_file(session);
+	if (status != KTLS_DONE)
+		return wait_or_fail(session, status, "response");
+	finish_response(session);
+	session->turn_requests++;
+	return enter(session, session->response.keep_alive ? STATE_FLUSH : STATE_CLOSE);
+}
+
+/* What was accepted may still wait for room in the socket, while the peer waits for it before it
+ * asks for more: a write of nothing says when it is gone. */
+static int step_flush(struct session *session)
+{
+	size_t n;
+	int status = ktls_conn_write(session->conn, "", 0, KTLS_NOW, &n);
+
+	if (status != KTLS_DONE)
+		return wait_or_fail(session, status, "response");
+	enter(session, STATE_REQUEST);
+	return session->turn_requests < SESSION_LIMIT_TURN_REQUESTS ? STEP_ON : SESSION_WRITE;
+}
+
+static int step_close(struct session *session)
+{
+	int status = ktls_conn_shutdown(session->conn, KTLS_NOW);
+
+	if (status != KTLS_DONE)
+		return wait_or_fail(session, status, "closing");
+	return enter(session, STATE_LINGER);
+}
+
+static int step_linger(struct session *session)
+{
+	int status;
+
+	do {
+		size_t n;
+
+		status = ktls_conn_read(session->conn, session->input, sizeof(session->input),
+					KTLS_NOW, &n);
+		session->turn_bytes += n;
+	} while (status == KTLS_DONE && session->turn_bytes < SESSION_LIMIT_TURN_BYTES);
+	return status == KTLS_DONE ? SESSION_READ : want_of(status);
+}
+
+static int step_linger_raw(struct session *session)
+{
+	while (session->turn_bytes < SESSION_LIMIT_TURN_BYTES) {
+		ssize_t n = recv(session->fd, session->input, sizeof(session->input), MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 && errno == EAGAIN ? SESSION_READ : SESSION_OVER;
+		session->turn_bytes += (uint64_t)n;
+	}
+	return SESSION_READ;
+}
+
+enum session_want session_step(struct session *session)
+{
+	static int (*const steps[_STATE_N])(struct session *) = {
+		[STATE_HANDSHAKE] = step_handshake,   [STATE_REQUEST] = step_request,
+		[STATE_RESPONSE] = step_response,     [STATE_FLUSH] = step_flush,
+		[STATE_CLOSE] = step_close,	      [STATE_LINGER] = step_linger,
+		[STATE_LINGER_RAW] = step_linger_raw,
+	};
+	int want = STEP_ON;
+
+	session->turn_bytes = 0;
+	session->turn_requests = 0;
+	while (want == STEP_ON)
+		want = steps[session->state](session);
+	return (enum session_want)want;
+}
+
+bool session_expired(const struct session *session, uint64_t now_ns)
+{
+	return now_ns >= session->deadline_ns;
+}
+
+enum session_want session_expire(struct session *session)
+{
+	if (session->state != STATE_REQUEST)
+		return SESSION_OVER;
+	if (http_reader_started(session->reader))
+		answer_error(session, 408);
+	else
+		enter(session, STATE_CLOSE);
+	return session_step(session);
+}
+
+uint64_t session_progress(const struct session *session)
+{
+	return session->progress;
+}
+
+void session_stop(struct session *session)
+{
+	if (session->state == STATE_REQUEST && !http_reader_started(session->reader) &&
+	    ktls_conn_shutdown(session->conn, KTLS_NOW) < 0)
+		log_error(session, "stopping");
+}
+
+int session_new(struct session **ret_session, struct session_site *site, int fd)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	int r;
+
+	if (!session)
+		return -ENOMEM;
+	session->fd = -EBADF;
+	session->response.file = (struct file)FILE_NULL;
+	session->site = site;
+	session->reader = http_reader_new(HTTP_KIND_REQUEST);
+	r = session->reader ? ktls_conn_new(&session->conn, site->config, fd) : -ENOMEM;
+	if (r) {
+		session_free(session);
+		return r;
+	}
+	session->fd = fd;
+	enter(session, STATE_HANDSHAKE);
+	*ret_session = session;
+	return 0;
+}
+
+struct session *session_free(struct session *session)
+{
+	if (!session)
+		return NULL;
+	response_done(&session->response);
+	http_reader_free(session->reader);
+	ktls_conn_free(session->conn);
+	tool_fd_close(&session->fd);
+	free(session);
+	return NULL;
+}
