@@ -209,6 +209,23 @@ static int send_message(const struct pair *pair, size_t len)
 	return n == len ? 0 : -EIO;
 }
 
+static int receive_some(int fd, const struct iovec *iov, uint64_t deadline_ns, size_t *ret_n)
+{
+	for (;;) {
+		uint8_t type;
+		bool end;
+		int r = kern_recv(fd, iov, 1, &type, &end, ret_n);
+
+		if (!r)
+			return type == KERN_RECORD_DATA ? 0 : -EPROTO;
+		if (r != -EAGAIN)
+			return r;
+		r = ktls_deadline_poll(fd, POLLIN, deadline_ns);
+		if (r)
+			return r < 0 ? r : -ETIMEDOUT;
+	}
+}
+
 static int receive_message(const struct pair *pair, size_t len)
 {
 	const uint64_t deadline_ns = ktls_deadline_clock() + NS_PER_S;
@@ -216,17 +233,11 @@ static int receive_message(const struct pair *pair, size_t len)
 
 	for (size_t at = 0; at < len;) {
 		const struct iovec iov = { message + at, len - at };
-		uint8_t type;
-		bool end;
 		size_t n;
-		int r = kern_recv(pair->rx, &iov, 1, &type, &end, &n);
+		int r = receive_some(pair->rx, &iov, deadline_ns, &n);
 
-		if (r == -EAGAIN && !ktls_deadline_poll(pair->rx, POLLIN, deadline_ns))
-			continue;
 		if (r < 0)
 			return r;
-		if (type != KERN_RECORD_DATA)
-			return -EPROTO;
 		at += n;
 	}
 	for (size_t i = 0; i < len; i++)
@@ -244,20 +255,25 @@ static int round_trip(const struct pair *pair, size_t len)
 
 /*
  * Keys into both ends and a record from one to the other. If one end cannot, the other stands on
- * the kernel's word, and on a send that went out. *ret_reasons by direction.
+ * the kernel's word, and on a send that went out. *ret_reasons by direction; -errno if the record
+ * did not come through.
  */
-static void try_cipher(const struct pair *pair, unsigned int protocol, unsigned int cipher,
-		       uint16_t ret_reasons[_KTLS_DIRECTION_N])
+static int try_cipher(const struct pair *pair, unsigned int protocol, unsigned int cipher,
+		      uint16_t ret_reasons[_KTLS_DIRECTION_N])
 {
 	unsigned int tx = try_key(pair->tx, KTLS_TX, protocol, cipher, 1);
 	unsigned int rx = try_key(pair->rx, KTLS_RX, protocol, cipher, 1);
+	int r = 0;
 
 	if (!tx && send_message(pair, 1) < 0)
 		tx = KTLS_REASON_REFUSED;
-	if (!tx && !rx && receive_message(pair, 1) < 0)
+	if (!tx && !rx)
+		r = receive_message(pair, 1);
+	if (r < 0)
 		tx = rx = KTLS_REASON_REFUSED;
 	ret_reasons[KTLS_TX] = (uint16_t)tx;
 	ret_reasons[KTLS_RX] = (uint16_t)rx;
+	return r;
 }
 
 static uint16_t try_option(int fd, int name, const void *value, socklen_t len)
@@ -354,47 +370,55 @@ static int pair_attach(struct pair *ret_pair, unsigned int *ret_reason)
 	return 0;
 }
 
+/* How far the probe has come. */
+struct trial {
+	struct ktls_probe *probe;
+	bool featured;	       /* the features have been tried */
+	unsigned int given_up; /* the loopback loses things: why nothing more is waited for */
+};
+
 /* A row of the answers, and what a working TLS 1.3 pair shows beside, once. */
-static void probe_cipher(struct ktls_probe *probe, unsigned int protocol, unsigned int cipher,
-			 bool *featured)
+static void probe_cipher(struct trial *trial, unsigned int protocol, unsigned int cipher)
 {
 	_cleanup_(pair_close) struct pair pair = PAIR_NULL;
-	uint16_t *reasons = protocol == KTLS_TLS_1_3 ? probe->tls13[cipher] : probe->tls12[cipher];
-	unsigned int reason;
+	uint16_t *reasons = protocol == KTLS_TLS_1_3 ? trial->probe->tls13[cipher]
+						     : trial->probe->tls12[cipher];
+	unsigned int reason = trial->given_up;
+	int r = reason ? -ECANCELED : pair_attach(&pair, &reason);
 
-	if (pair_attach(&pair, &reason) < 0) {
+	if (r < 0)
 		reasons[KTLS_TX] = reasons[KTLS_RX] = (uint16_t)reason;
+	else
+		r = try_cipher(&pair, protocol, cipher, reasons);
+	if (r == -ETIMEDOUT)
+		trial->given_up = reasons[KTLS_RX];
+	if (r < 0 || trial->featured || protocol != KTLS_TLS_1_3 || reasons[KTLS_TX] ||
+	    reasons[KTLS_RX])
 		return;
-	}
-	try_cipher(&pair, protocol, cipher, reasons);
-	if (*featured || protocol != KTLS_TLS_1_3 || reasons[KTLS_TX] || reasons[KTLS_RX])
-		return;
-	try_features(&pair, cipher, probe);
-	*featured = true;
+	try_features(&pair, cipher, trial->probe);
+	trial->featured = true;
 }
 
 static void probe_once(void)
 {
 	_cleanup_(pair_close) struct pair pair = PAIR_NULL;
-	struct ktls_probe *probe = &cache.probe;
-	bool featured = false;
+	struct trial trial = { .probe = &cache.probe };
+	const uint16_t *first = trial.probe->tls13[KTLS_AES_128_GCM];
 	unsigned int reason;
 	int r = pair_attach(&pair, &reason);
 
 	if (r < 0) {
-		fill_all(probe, reason);
-		probe->ulp_errno = -r;
+		fill_all(trial.probe, reason);
+		trial.probe->ulp_errno = -r;
 		return;
 	}
 	for (unsigned int cipher = 0; cipher < _KTLS_CIPHER_N; cipher++) {
-		probe_cipher(probe, KTLS_TLS_1_3, cipher, &featured);
-		probe_cipher(probe, KTLS_TLS_1_2, cipher, &featured);
+		probe_cipher(&trial, KTLS_TLS_1_3, cipher);
+		probe_cipher(&trial, KTLS_TLS_1_2, cipher);
 	}
-	/* No cipher of TLS 1.3 works both ways: then nothing stands on one. */
-	if (!featured)
-		fill_features(probe, probe->tls13[KTLS_AES_128_GCM][KTLS_TX]
-					     ? probe->tls13[KTLS_AES_128_GCM][KTLS_TX]
-					     : probe->tls13[KTLS_AES_128_GCM][KTLS_RX]);
+	/* No cipher of TLS 1.3 works both ways: what stands on one fails for its reason. */
+	if (!trial.featured)
+		fill_features(trial.probe, first[KTLS_TX] ? first[KTLS_TX] : first[KTLS_RX]);
 }
 
 const struct ktls_probe *kern_probe(void)
