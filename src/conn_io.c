@@ -116,6 +116,14 @@ static int read_failed(struct ktls_conn *conn, int rc, enum ktls_alert alert)
 		alert == KTLS_ALERT_NONE ? "" : ktls_alert_name(alert));
 }
 
+/* The rest of a record that a writer left behind: the peer may be waiting for it, as we for its
+ * answer. What goes wrong with it the next write will hear. */
+static void flush_quietly(struct ktls_conn *conn)
+{
+	if (conn->half[KTLS_TX].protect == &ktls_protect_user)
+		ktls_protect_user.flush(conn);
+}
+
 /* One record's worth. 0 with *ret_n 0: it was no data, go on. */
 static int read_record(struct ktls_conn *conn, struct ktls_cursor *cursor, size_t *ret_n)
 {
@@ -127,6 +135,7 @@ static int read_record(struct ktls_conn *conn, struct ktls_cursor *cursor, size_
 	size_t n;
 	int rc;
 
+	flush_quietly(conn);
 	rc = ktls_conn_promote(conn, KTLS_RX);
 	if (rc < 0)
 		return rc;

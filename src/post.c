@@ -36,10 +36,13 @@ static int send_record(struct ktls_conn *conn, uint8_t type, const void *bytes, 
 {
 	struct iovec iov = { .iov_base = (void *)bytes, .iov_len = len };
 	struct ktls_cursor cursor = { .iov = &iov, .count = 1 };
+	int rc;
 
 	if (!conn->half[KTLS_TX].protect)
 		return -ENOTCONN;
-	return conn->half[KTLS_TX].protect->send(conn, type, &cursor);
+	rc = conn->half[KTLS_TX].protect->send(conn, type, &cursor);
+	/* Accepted is sent: the rest of a record that was begun goes first in any case. */
+	return rc > 0 && !ktls_cursor_left(&cursor) ? 0 : rc;
 }
 
 int ktls_post_send_alert(struct ktls_conn *conn, bool fatal, enum ktls_alert alert)

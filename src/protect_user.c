@@ -243,8 +243,7 @@ static int send_records(struct ktls_conn *conn, uint8_t type, struct ktls_cursor
 		ktls_cursor_advance(cursor, accepted);
 		left -= accepted;
 	}
-	/* All of it was accepted: what is left of the last record goes with the next call. */
-	return rc == KTLS_WANT_WRITE && !left ? 0 : rc;
+	return rc;
 }
 
 /* Fills the batch from the file; -KTLS_E_FILE_SHORT if the file ends first. */
@@ -297,7 +296,7 @@ static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint6
 			return rc;
 		*ret_n = done += accepted;
 	}
-	return rc == KTLS_WANT_WRITE && done == len ? 0 : rc;
+	return rc;
 }
 
 /* Receiving */

@@ -66,10 +66,9 @@ int ktls_conn_handshake(struct ktls_conn *conn, uint64_t deadline_ns);
 
 /*
  * Reads application bytes: as many as are there, at least one. *ret_n is how many, also on KTLS_EOF
- * and errors (0). KTLS_WANT_READ, KTLS_WANT_WRITE (an answer to the peer must go out first),
- * KTLS_WANT_BUFFER, KTLS_TIMEDOUT; KTLS_EOF after close_notify; KTLS_CLOSED when the transport
- * ended without one; -ENOTCONN before OPEN; -KTLS_E_BAD_MAC, -KTLS_E_BAD_RECORD, -KTLS_E_ALERT,
- * -KTLS_E_PROTOCOL, -errno: the connection has failed.
+ * and errors (0). KTLS_WANT_READ, KTLS_WANT_BUFFER, KTLS_TIMEDOUT; KTLS_EOF after close_notify;
+ * KTLS_CLOSED when the transport ended without one; -ENOTCONN before OPEN; -KTLS_E_BAD_MAC,
+ * -KTLS_E_BAD_RECORD, -KTLS_E_ALERT, -KTLS_E_PROTOCOL, -errno: the connection has failed.
  */
 int ktls_conn_read(struct ktls_conn *conn, void *buf, size_t len, uint64_t deadline_ns,
 		   size_t *ret_n);
@@ -77,12 +76,12 @@ int ktls_conn_readv(struct ktls_conn *conn, const struct iovec *iov, int iovcnt,
 		    uint64_t deadline_ns, size_t *ret_n);
 
 /*
- * Writes application bytes; many small pieces share a record. *ret_n is how many were accepted: all
- * of them with KTLS_DONE, perhaps fewer with any other answer; go on behind them. With KTLS_NOW, a
- * call that accepted some but not all is KTLS_WANT_WRITE with *ret_n > 0. What was accepted leaves
- * with the next calls on the connection. KTLS_WANT_WRITE, KTLS_WANT_BUFFER, KTLS_TIMEDOUT;
- * -ENOTCONN before OPEN, -EPIPE after our own close_notify; -EPIPE, -ECONNRESET when the peer is
- * gone (no SIGPIPE).
+ * Writes application bytes; many small pieces share a record. *ret_n is how many were accepted,
+ * with any answer; go on behind them. KTLS_DONE: all were accepted and are with TCP or the kernel.
+ * KTLS_WANT_WRITE: not all are; call again with what is left, even if that is nothing, when the
+ * socket is writable (reads and ktls_conn_shutdown() carry on, too). KTLS_WANT_BUFFER,
+ * KTLS_TIMEDOUT; -ENOTCONN before OPEN, -EPIPE after our own close_notify; -EPIPE, -ECONNRESET when
+ * the peer is gone (no SIGPIPE).
  */
 int ktls_conn_write(struct ktls_conn *conn, const void *buf, size_t len, uint64_t deadline_ns,
 		    size_t *ret_n);

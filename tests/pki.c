@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Certificates for tests, with GnuTLS; see pki.h. */
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "pki.h"
+
+#define DAY 86400
+
+/* Whatever fails here is the machine's fault, not the tested code's. */
+#define MUST(call)                                                                     \
+	do {                                                                           \
+		int must_rc_ = (call);                                                 \
+		if (must_rc_ < 0) {                                                    \
+			fprintf(stderr, "%s: %s\n", #call, gnutls_strerror(must_rc_)); \
+			abort();                                                       \
+		}                                                                      \
+	} while (0)
+
+struct signer {
+	gnutls_x509_crt_t crt;
+	gnutls_x509_privkey_t key;
+};
+
+static gnutls_x509_privkey_t make_key(bool rsa)
+{
+	gnutls_x509_privkey_t key;
+
+	MUST(gnutls_x509_privkey_init(&key));
+	if (rsa)
+		MUST(gnutls_x509_privkey_generate(key, GNUTLS_PK_RSA, 2048, 0));
+	else
+		MUST(gnutls_x509_privkey_generate(
+			key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0));
+	return key;
+}
+
+static gnutls_x509_crt_t begin_crt(gnutls_x509_privkey_t key, const char *name, time_t from,
+				   time_t to)
+{
+	gnutls_x509_crt_t crt;
+	uint8_t serial[16];
+
+	MUST(gnutls_x509_crt_init(&crt));
+	MUST(gnutls_rnd(GNUTLS_RND_NONCE, serial, sizeof(serial)));
+	serial[0] = 1;
+	MUST(gnutls_x509_crt_set_version(crt, 3));
+	MUST(gnutls_x509_crt_set_serial(crt, serial, sizeof(serial)));
+	MUST(gnutls_x509_crt_set_activation_time(crt, from));
+	MUST(gnutls_x509_crt_set_expiration_time(crt, to));
+	MUST(gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, name,
+					   (unsigned int)strlen(name)));
+	MUST(gnutls_x509_crt_set_key(crt, key));
+	return crt;
+}
+
+static struct signer make_authority(const char *name)
+{
+	struct signer signer = { .key = make_key(false) };
+	time_t now = time(NULL);
+
+	signer.crt = begin_crt(signer.key, name, now - DAY, now + DAY);
+	MUST(gnutls_x509_crt_set_basic_constraints(signer.crt, 1, -1));
+	MUST(gnutls_x509_crt_set_key_usage(signer.crt, GNUTLS_KEY_KEY_CERT_SIGN));
+	MUST(gnutls_x509_crt_sign2(signer.crt, signer.crt, signer.key, GNUTLS_DIG_SHA256, 0));
+	return signer;
+}
+
+static const struct signer *authority(bool foreign)
+{
+	static struct signer known, unknown;
+
+	if (foreign) {
+		if (!unknown.crt)
+			unknown = make_authority("An authority that nobody knows");
+		return &unknown;
+	}
+	if (!known.crt)
+		known = make_authority("An authority for tests");
+	return &known;
+}
+
+static void add_name(gnutls_x509_crt_t crt, const char *name)
+{
+	uint8_t address[16];
+	unsigned int len = 0;
+
+	if (inet_pton(AF_INET, name, address) == 1)
+		len = 4;
+	else if (inet_pton(AF_INET6, name, address) == 1)
+		len = 16;
+	if (len)
+		MUST(gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_IPADDRESS, address, len,
+							  GNUTLS_FSAN_APPEND));
+	else
+		MUST(gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, name,
+							  (unsigned int)strlen(name),
+							  GNUTLS_FSAN_APPEND));
+}
+
+static struct pki_pem export_crt(gnutls_x509_crt_t crt)
+{
+	gnutls_datum_t out;
+
+	MUST(gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_PEM, &out));
+	return (struct pki_pem){ (char *)out.data, out.size };
+}
+
+static struct pki_pem export_key(gnutls_x509_privkey_t key)
+{
+	gnutls_datum_t out;
+
+	MUST(gnutls_x509_privkey_export2(key, GNUTLS_X509_FMT_PEM, &out));
+	return (struct pki_pem){ (char *)out.data, out.size };
+}
+
+struct pki_identity pki_issue(enum pki_kind kind, bool rsa, const char *const *names, size_t n)
+{
+	time_t now = time(NULL);
+	time_t from = kind == PKI_NOT_YET ? now + DAY : now - 2 * DAY;
+	time_t to = kind == PKI_EXPIRED ? now - DAY : now + 2 * DAY;
+	gnutls_x509_privkey_t key = make_key(rsa);
+	gnutls_x509_crt_t crt = begin_crt(key, n ? names[0] : "nobody", from, to);
+	struct signer self = { crt, key };
+	const struct signer *signer =
+		kind == PKI_SELF_SIGNED ? &self : authority(kind == PKI_FOREIGN);
+	struct pki_identity identity;
+
+	for (size_t i = 0; i < n; i++)
+		add_name(crt, names[i]);
+	MUST(gnutls_x509_crt_set_key_usage(crt, GNUTLS_KEY_DIGITAL_SIGNATURE));
+	MUST(gnutls_x509_crt_set_key_purpose_oid(
+		crt, kind == PKI_CLIENT ? GNUTLS_KP_TLS_WWW_CLIENT : GNUTLS_KP_TLS_WWW_SERVER, 0));
+	MUST(gnutls_x509_crt_sign2(crt, signer->crt, signer->key, GNUTLS_DIG_SHA256, 0));
+	identity = (struct pki_identity){ export_crt(crt), export_key(key) };
+	gnutls_x509_crt_deinit(crt);
+	gnutls_x509_privkey_deinit(key);
+	return identity;
+}
+
+void pki_identity_free(struct pki_identity *identity)
+{
+	gnutls_free(identity->chain.data);
+	gnutls_free(identity->key.data);
+	*identity = (struct pki_identity){ 0 };
+}
+
+struct pki_pem pki_authority(void)
+{
+	static struct pki_pem pem;
+
+	if (!pem.data)
+		pem = export_crt(authority(false)->crt);
+	return pem;
+}
+
+char *pki_write(const struct pki_pem *pem)
+{
+	char *path = strdup("/tmp/libktls-test-XXXXXX");
+	int fd = mkstemp(path);
+
+	if (fd < 0 || write(fd, pem->data, pem->len) != (ssize_t)pem->len)
+		abort();
+	close(fd);
+	return path;
+}

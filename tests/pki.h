@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_PKI_H
+#define TESTS_PKI_H
+
+/*
+ * Throw-away certificates, made when a test asks. One authority signs what is not said to be
+ * otherwise; keys live only as long as the process.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct pki_pem {
+	char *data;
+	size_t len;
+};
+
+/* A certificate and its key, as PEM. */
+struct pki_identity {
+	struct pki_pem chain;
+	struct pki_pem key;
+};
+
+enum pki_kind {
+	PKI_GOOD,
+	PKI_EXPIRED,
+	PKI_NOT_YET,
+	PKI_SELF_SIGNED,
+	PKI_FOREIGN, /* signed by an authority that nobody knows */
+	PKI_CLIENT,  /* for a client */
+};
+
+/* For the names (DNS names and addresses), with an ECDSA P-256 key, or RSA 2048. Ends the test on
+ * failure. */
+struct pki_identity pki_issue(enum pki_kind kind, bool rsa, const char *const *names, size_t n);
+void pki_identity_free(struct pki_identity *identity);
+
+/* The authority's certificate as PEM. Lives as long as the process. */
+struct pki_pem pki_authority(void);
+
+/* Writes a PEM to a new file under /tmp; returns its path, to be freed. */
+char *pki_write(const struct pki_pem *pem);
+
+#endif
