@@ -173,6 +173,9 @@ const char *ktls_b (void) __attribute__((warn_unused_result));
         self.assertEqual(len(self.complaints(self.HEADER, both, both | {'kern_x'}, page)), 1)
         self.assertEqual(len(self.complaints(self.HEADER, ['ktls_a'], {'ktls_a'}, page)), 1)
         self.assertEqual(len(self.complaints(self.HEADER, both, both, 'ktls_a')), 1)
+        header = '#ifndef KTLS_A_H\n#define KTLS_A_H\n' + self.HEADER + 'enum a { KTLS_A, _KTLS_A_N };\n'
+        self.assertEqual(len(self.complaints(header, both, both, page)), 1)
+        self.assertEqual(self.complaints(header, both, both, page + ' *KTLS_A*'), [])
 
     def test_leaks(self):
         for leak in ['gnutls_session_t s;', 'struct io_uring *r;', 'struct nl_sock *s;',

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: MIT
 """
 One list of names, written down in four places: the functions that the public headers declare, the
-symbol map, what the built shared library exports, and the man pages. This compares them. Public
-headers must not name what lies behind them either, or a program would come to depend on it.
+symbol map, what the built shared library exports, and the man pages, which know the constants, too.
+This compares them. Public headers must not name what lies behind them either, or a program would
+come to depend on it.
 
 Usage: symbols.py ROOT SHARED-LIBRARY NM
 """
@@ -24,6 +25,12 @@ def declared(text):
     """The functions that a header declares: a name, a bracket, and no macro."""
     code = re.sub(r'^[ \t]*#(?:[^\n\\]|\\.|\\\n)*', '', tree.code_of(text), flags=re.MULTILINE)
     return set(re.findall(r'\b(ktls_\w+)\s*\(', code))
+
+
+def constants(text):
+    """The enumerators and macros of a header, but for include guards and the counts (_KTLS_..._N)."""
+    return {name for name in re.findall(r'\bKTLS_[A-Z0-9_]+', tree.code_of(text))
+            if not name.endswith('_H')}
 
 
 def mapped(text):
@@ -55,15 +62,16 @@ def leaks(path, text):
 def complaints(root, paths, exports):
     found = []
     headers = [path for path in paths if path.startswith(HEADERS)]
-    names = set()
+    names, values = set(), set()
     for path in headers:
         names |= declared(tree.read(root, path))
+        values |= constants(tree.read(root, path))
         found += leaks(path, tree.read(root, path))
     found += differences(HEADERS, names, MAP, mapped(tree.read(root, MAP)))
     found += differences(MAP, mapped(tree.read(root, MAP)), 'the shared library', exports)
-    pages = ' '.join(tree.read(root, path) for path in paths if path.endswith('.3.scd'))
-    documented = set(re.findall(r'\bktls_\w+', pages.replace('\\_', '_')))
-    found += [f'{name} is in no man page' for name in sorted(names - documented)]
+    pages = ' '.join(tree.read(root, path) for path in paths if path.endswith('.scd'))
+    documented = set(re.findall(r'\w+', pages.replace('\\_', '_')))
+    found += [f'{name} is in no man page' for name in sorted((names | values) - documented)]
     return found
 
 
