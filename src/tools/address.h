@@ -19,19 +19,16 @@ struct address {
 /* HOST, HOST:PORT, [HOST]:PORT, :PORT. -EINVAL. */
 int address_parse(struct address *ret_address, const char *text, size_t len);
 
-/*
- * https://HOST[:PORT][/PATH][?QUERY]; a fragment is dropped. *ret_authority_len is that of
- * HOST[:PORT], which begins at *ret_authority, and *ret_target what to ask for: all from there on
- * but the fragment, or "" for "/". -EPROTONOSUPPORT: not https; -EINVAL: no URL, or with a user in
- * it.
- */
+/* https://HOST[:PORT][/PATH][?QUERY]; a fragment is dropped. Pointers are into the text. */
 struct url {
 	struct address address; /* the port is always set */
-	const char *authority;	/* in the text that was parsed */
+	const char *authority;	/* HOST[:PORT] as written */
 	size_t authority_len;
-	const char *target; /* the same; empty, or begins with "/" or "?" */
+	const char *target; /* what to ask for: empty, or begins with "/" or "?" */
 	size_t target_len;
 };
+
+/* -EPROTONOSUPPORT: not https; -EINVAL: no URL, or with a user in it. */
 int url_parse(struct url *ret_url, const char *text);
 
 #endif

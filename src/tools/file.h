@@ -9,12 +9,15 @@
 struct file {
 	int fd;
 	uint64_t size;
-	int64_t mtime; /* seconds since 1970 */
+	int64_t mtime;	  /* seconds since 1970 */
 	const char *type; /* for Content-Type; static */
 };
 
 /* Nothing open. */
-#define FILE_NULL { .fd = -1 }
+#define FILE_NULL        \
+	{                \
+		.fd = -1 \
+	}
 
 /*
  * Opens the regular file at a relative path beneath the directory root_fd; a directory stands for

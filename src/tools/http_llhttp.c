@@ -96,8 +96,7 @@ int http_engine_execute(struct http_engine *engine, const char *data, size_t len
 	if (llhttp_get_errno(&engine->parser) == HPE_PAUSED)
 		llhttp_resume(&engine->parser);
 	error = llhttp_execute(&engine->parser, data, len);
-	*ret_used = error == HPE_OK ? len :
-				      (size_t)(llhttp_get_error_pos(&engine->parser) - data);
+	*ret_used = error == HPE_OK ? len : (size_t)(llhttp_get_error_pos(&engine->parser) - data);
 	return error == HPE_OK || error == HPE_PAUSED ? 0 : -EBADMSG;
 }
 

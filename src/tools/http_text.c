@@ -185,6 +185,7 @@ void http_date_format(int64_t seconds, char *ret_text)
 
 	/* No locale is ever set, so the names are the English ones. A year beyond int is no date of
 	 * ours. */
-	if (!gmtime_r(&time, &tm) || !strftime(ret_text, HTTP_LIMIT_DATE, "%a, %d %b %Y %T GMT", &tm))
+	if (!gmtime_r(&time, &tm) ||
+	    !strftime(ret_text, HTTP_LIMIT_DATE, "%a, %d %b %Y %T GMT", &tm))
 		strcpy(ret_text, "Thu, 01 Jan 1970 00:00:00 GMT");
 }

@@ -24,7 +24,9 @@ static const struct command commands[] = {
 	{ "probe", name_probe, probe_main, "say what this kernel's TLS can do, and why not" },
 };
 
-enum { N_COMMANDS = sizeof(commands) / sizeof(*commands) };
+enum {
+	N_COMMANDS = sizeof(commands) / sizeof(*commands)
+};
 
 static void print_help(FILE *stream)
 {

@@ -15,7 +15,7 @@
 #include "response.h"
 
 __attribute__((format(printf, 2, 3))) static void append(struct response *response,
-							  const char *format, ...)
+							 const char *format, ...)
 {
 	size_t room = sizeof(response->head) - response->head_len;
 	va_list args;
@@ -128,8 +128,8 @@ static void make_refusal(struct response *response, const struct http_head *requ
 {
 	/* Only after an answer that took the request for a whole one may another follow. */
 	response->status = status;
-	response->keep_alive = request->keep_alive && !request->has_body && status >= 403 &&
-			       status <= 405;
+	response->keep_alive =
+		request->keep_alive && !request->has_body && status >= 403 && status <= 405;
 	append_start(response);
 	if (status == 405)
 		append(response, "Allow: GET, HEAD\r\n");

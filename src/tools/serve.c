@@ -165,8 +165,7 @@ static int listen_on(const struct addrinfo *list)
 
 		/* Plain TCP by name: multipath TCP could not carry the kernel's tls. */
 		fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-		if (fd >= 0 &&
-		    !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) &&
+		if (fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) &&
 		    !bind(fd, at->ai_addr, at->ai_addrlen) && !listen(fd, SERVER_LIMIT_BACKLOG))
 			return tool_fd_steal(&fd);
 		r = -errno;
@@ -184,7 +183,7 @@ static int open_listener(int *ret_fd, const char *address)
 	struct addrinfo *list;
 	int fd, r;
 
-	if (address_parse(&parts, address, strlen(address))) {
+	if (address_parse(&parts, address, strlen(address)) || !*parts.port) {
 		tool_fail(0, command, "--listen: \"%s\" is not ADDR:PORT", address);
 		return tool_usage(command);
 	}
@@ -211,7 +210,8 @@ static int announce(int listen_fd)
 	    getnameinfo((struct sockaddr *)&name, len, host, sizeof(host), port, sizeof(port),
 			NI_NUMERICHOST | NI_NUMERICSERV))
 		return tool_fail(TOOL_EXIT_FAILED, command, "the listening socket has no name");
-	printf(strchr(host, ':') ? "listening on https://[%s]:%s\n" : "listening on https://%s:%s\n",
+	printf(strchr(host, ':') ? "listening on https://[%s]:%s\n"
+				 : "listening on https://%s:%s\n",
 	       host, port);
 	if (fflush(stdout))
 		return tool_fail(TOOL_EXIT_FAILED, command, "cannot write to stdout: %s",

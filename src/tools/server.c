@@ -2,17 +2,17 @@
 
 /*
  * The loop. Sessions lie in a table; epoll(7), level-triggered, says which of them can go on, and
- * each then has one turn. Two kinds of waiting are none of epoll's: for a buffer of the library, and
- * for a socket that calls itself ready although the call cannot go on (the kernel's tls says
+ * each then has one turn. Two kinds of waiting are none of epoll's: for a buffer of the library,
+ * and for a socket that calls itself ready although the call cannot go on (the kernel's tls says
  * "writable" while it still holds a record). Such a session rests, and is tried again after some
  * milliseconds.
  */
 
 #include <errno.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -31,7 +31,7 @@ struct server {
 	struct session_site *site;
 	int epoll_fd;
 	int listen_fd;
-	bool listening; /* epoll waits for listen_fd */
+	bool listening;	       /* epoll waits for listen_fd */
 	uint64_t pause_end_ns; /* not to accept before */
 	uint64_t next_tick_ns;
 	unsigned int n_sessions;
@@ -97,8 +97,8 @@ static void settle(struct server *server, struct slot *slot, enum session_want w
 		return;
 	}
 	events = rest ? 0 : events_of[want];
-	if (events != slot->events && watch(server, EPOLL_CTL_MOD, slot->fd, events,
-					    (uint64_t)(slot - server->slots))) {
+	if (events != slot->events &&
+	    watch(server, EPOLL_CTL_MOD, slot->fd, events, (uint64_t)(slot - server->slots))) {
 		end_session(server, slot);
 		return;
 	}
@@ -118,7 +118,8 @@ static void run_turn(struct server *server, struct slot *slot)
 	settle(server, slot, want);
 }
 
-/* A resting session is not woken by its socket, save when that is broken: no call can go on then. */
+/* A resting session is not woken by its socket, save when that is broken: no call can go on then.
+ */
 static void run_event(struct server *server, struct slot *slot)
 {
 	if (slot->resting)

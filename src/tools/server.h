@@ -10,11 +10,11 @@
 enum server_limit {
 	SERVER_LIMIT_SESSIONS = 1024, /* more wait in the socket's queue */
 	SERVER_LIMIT_BACKLOG = 1024,
-	SERVER_LIMIT_ACCEPTS = 64, /* in a row */
-	SERVER_LIMIT_EVENTS = 256, /* at once */
+	SERVER_LIMIT_ACCEPTS = 64,  /* in a row */
+	SERVER_LIMIT_EVENTS = 256,  /* at once */
 	SERVER_LIMIT_FRUITLESS = 8, /* wake-ups for nothing in a row, before a session rests */
 	SERVER_LIMIT_REST_MS = 5,
-	SERVER_LIMIT_TICK_MS = 500, /* how often times are looked at */
+	SERVER_LIMIT_TICK_MS = 500,  /* how often times are looked at */
 	SERVER_LIMIT_PAUSE_MS = 500, /* without accepting, after the system had no more for us */
 };
 

@@ -10,8 +10,8 @@
  *                           LINGER            until the peer has seen it
  *
  * A socket closed while bytes of the peer lie in it unread sends a reset, and that may destroy what
- * the peer has not read yet. So each end is: say that we end, read on for a while, then close. After
- * a handshake that failed the same is done below TLS, for the sake of the alert.
+ * the peer has not read yet. So each end is: say that we end, read on for a while, then close.
+ * After a handshake that failed the same is done below TLS, for the sake of the alert.
  */
 
 #include <stdio.h>
@@ -40,6 +40,7 @@ struct session {
 	struct ktls_conn *conn;
 	int fd;
 	enum state state;
+	bool peer_ended;      /* and so does not mind how we end */
 	uint64_t deadline_ns; /* of the present state */
 	uint64_t progress;
 
@@ -173,8 +174,8 @@ static int read_input(struct session *session)
 	size_t n;
 	int status;
 
-	status = ktls_conn_read(session->conn, session->input, sizeof(session->input), KTLS_NOW,
-				&n);
+	status =
+		ktls_conn_read(session->conn, session->input, sizeof(session->input), KTLS_NOW, &n);
 	if (status != KTLS_DONE)
 		return status;
 	session->progress++;
@@ -194,7 +195,8 @@ static int step_request(struct session *session)
 		if (session->input_start == session->input_end) {
 			int status = read_input(session);
 
-			if (status == KTLS_EOF || status == KTLS_CLOSED)
+			session->peer_ended = status == KTLS_EOF || status == KTLS_CLOSED;
+			if (session->peer_ended)
 				return enter(session, STATE_CLOSE);
 			if (status != KTLS_DONE)
 				return wait_or_fail(session, status, "request");
@@ -305,6 +307,8 @@ static int step_close(struct session *session)
 {
 	int status = ktls_conn_shutdown(session->conn, KTLS_NOW);
 
+	if (status < 0 && session->peer_ended)
+		return SESSION_OVER;
 	if (status != KTLS_DONE)
 		return wait_or_fail(session, status, "closing");
 	return enter(session, STATE_LINGER);

@@ -21,19 +21,19 @@
 /* Exit statuses; those of `ktls get` are curl's, where curl has one. */
 enum tool_exit {
 	TOOL_EXIT_OK = 0,
-	TOOL_EXIT_FAILED = 1,	 /* anything without a number of its own */
-	TOOL_EXIT_USAGE = 2,	 /* the command line */
-	TOOL_EXIT_URL = 3,	 /* no URL of ours */
-	TOOL_EXIT_RESOLVE = 6,	 /* the host has no address */
-	TOOL_EXIT_CONNECT = 7,	 /* none of its addresses answers */
-	TOOL_EXIT_PARTIAL = 18,	 /* the body was cut off */
-	TOOL_EXIT_STATUS = 22,	 /* HTTP said no */
-	TOOL_EXIT_WRITE = 23,	 /* the output cannot be written */
-	TOOL_EXIT_TIMEOUT = 28,	 /* the time given was not enough */
+	TOOL_EXIT_FAILED = 1,	  /* anything without a number of its own */
+	TOOL_EXIT_USAGE = 2,	  /* the command line */
+	TOOL_EXIT_URL = 3,	  /* no URL of ours */
+	TOOL_EXIT_RESOLVE = 6,	  /* the host has no address */
+	TOOL_EXIT_CONNECT = 7,	  /* none of its addresses answers */
+	TOOL_EXIT_PARTIAL = 18,	  /* the body was cut off */
+	TOOL_EXIT_STATUS = 22,	  /* HTTP said no */
+	TOOL_EXIT_WRITE = 23,	  /* the output cannot be written */
+	TOOL_EXIT_TIMEOUT = 28,	  /* the time given was not enough */
 	TOOL_EXIT_HANDSHAKE = 35, /* TLS could not be agreed on */
-	TOOL_EXIT_TRANSFER = 56, /* TLS or HTTP broke afterwards */
-	TOOL_EXIT_VERIFY = 60,	 /* the peer is not who it should be */
-	TOOL_EXIT_TRUST = 77,	 /* the file of trusted certificates cannot be used */
+	TOOL_EXIT_TRANSFER = 56,  /* TLS or HTTP broke afterwards */
+	TOOL_EXIT_VERIFY = 60,	  /* the peer is not who it should be */
+	TOOL_EXIT_TRUST = 77,	  /* the file of trusted certificates cannot be used */
 };
 
 enum tool_limit {

@@ -34,7 +34,7 @@ FENCES = {
     r'liburing(/.*|\.h)': ['uring/'],
     r'netlink/.*': ['src/netlink.c'],
     r'linux/tls\.h': ['ktls/'],
-    r'(llhttp|http_parser)\.h': ['src/tools/'],
+    r'(llhttp|http_parser|jansson)\.h': ['src/tools/'],
     r'linux/.*|asm/.*|asm-generic/.*': ['ktls/', 'uring/', 'src/', 'src/tools/'],
 }
 
