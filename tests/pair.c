@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "kit.h"
 #include "pair.h"
 #include "pki.h"
 
@@ -204,6 +205,44 @@ void pair_move(struct pair *pair, enum pair_end from, size_t len, size_t chunk)
 				 from == PAIR_CLIENT ? events_of(rx) : events_of(tx));
 	}
 	cr_assert(seen == len);
+}
+
+static void read_file_bytes(struct pair *pair, enum pair_end to, uint64_t offset, uint64_t *seen,
+			    int *ret_rc)
+{
+	static uint8_t bytes[70001];
+	size_t n;
+
+	*ret_rc = ktls_conn_read(pair->conn[to], bytes, sizeof(bytes), KTLS_NOW, &n);
+	cr_assert(*ret_rc == 0 || *ret_rc == KTLS_WANT_READ, "reading at %llu: %d %s",
+		  (unsigned long long)*seen, *ret_rc, ktls_conn_error(pair->conn[to]));
+	for (size_t i = 0; i < n; i++)
+		cr_assert(bytes[i] == kit_byte((size_t)(offset + *seen + i)), "byte %llu is wrong",
+			  (unsigned long long)(*seen + i));
+	*seen += n;
+}
+
+void pair_move_file(struct pair *pair, enum pair_end from, int file_fd, uint64_t offset,
+		    uint64_t len)
+{
+	enum pair_end to = from == PAIR_CLIENT ? PAIR_SERVER : PAIR_CLIENT;
+	uint64_t sent = 0, seen = 0, n;
+	int tx = KTLS_WANT_WRITE, rx;
+
+	while (seen < len) {
+		if (tx) {
+			tx = ktls_conn_sendfile(pair->conn[from], file_fd, offset + sent,
+						len - sent, KTLS_NOW, &n);
+			cr_assert(tx >= 0, "sending at %llu: %s", (unsigned long long)sent,
+				  ktls_conn_error(pair->conn[from]));
+			sent += n;
+		}
+		read_file_bytes(pair, to, offset, &seen, &rx);
+		if (seen < len && rx)
+			wait_any(pair, from == PAIR_CLIENT ? events_of(tx) : events_of(rx),
+				 from == PAIR_CLIENT ? events_of(rx) : events_of(tx));
+	}
+	cr_assert(seen == len && sent == len);
 }
 
 void pair_close(struct pair *pair)

@@ -60,6 +60,10 @@ void pair_sockets(int fd[2], int buffer_bytes);
  */
 void pair_move(struct pair *pair, enum pair_end from, size_t len, size_t chunk);
 
+/* The same by ktls_conn_sendfile(), from a file whose bytes are kit_byte(). */
+void pair_move_file(struct pair *pair, enum pair_end from, int file_fd, uint64_t offset,
+		    uint64_t len);
+
 /* Both ends shut down, and see the other's close_notify. */
 void pair_close(struct pair *pair);
 
