@@ -51,6 +51,7 @@ PUBLIC_LIBC = {'stdbool.h', 'stddef.h', 'stdint.h', 'sys/types.h', 'sys/uio.h', 
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^">\n]+)[>"]', re.MULTILINE)
 SEARCH = ['include', '.', 'src']
+SEARCH_TESTS = SEARCH + ['tests', 'src/tools']
 
 
 def room_of(path):
@@ -61,7 +62,7 @@ def room_of(path):
 def resolve(root, path, quote, name):
     """The project's file that this include means, as a path relative to root, or None."""
     places = [str(Path(path).parent)] if quote == '"' else []
-    for place in places + SEARCH:
+    for place in places + (SEARCH_TESTS if room_of(path) == 'tests/' else SEARCH):
         candidate = Path(root) / place / name
         if candidate.is_file():
             return str(candidate.resolve().relative_to(Path(root).resolve()))

@@ -7,6 +7,8 @@ files without a fault, about which nobody complains.
 Usage: selftest.py
 """
 
+import json
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -17,6 +19,9 @@ import style
 import symbols
 import tree
 import words
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / 'scripts'))
+import tally  # pylint: disable=wrong-import-position
 
 LICENCE = '/* SPDX-License-Identifier: MIT */\n'
 KNOWN = ['include/ktls/conn.h', 'src/base/sys.h', 'src/conn.h', 'src/tools/http.h', 'ktls/kern.h',
@@ -191,6 +196,42 @@ class Readme(Tree):
         self.assertEqual(readme.complaints(self.root), [])
         self.write('README.md', '# x\n\n```c\n#include <a.h>\nint b;\n```\n')
         self.assertEqual(len(readme.complaints(self.root)), 1)
+
+
+class Tally(Tree):
+    TAP = ('TAP version 13\n1..4\n# Criterion\nok - s::a  (0.00s)\nok - s::b  # SKIP no kTLS\n'
+           'not ok - s::c timed out (1.01s)\nnot ok - s::d unexpected signal after a.c:6\n')
+
+    def results(self, *tests):
+        self.write('log.json', ''.join(json.dumps(test) + '\n' for test in tests))
+        return tally.results_of(f'{self.root}/log.json')
+
+    def test_points_of_tap(self):
+        self.assertEqual(
+            self.results({'name': 't', 'stdout': self.TAP, 'result': 'ERROR'}),
+            [('t: s::a', 'passed'), ('t: s::b', 'skipped'), ('t: s::c', 'failed'),
+             ('t: s::d', 'failed')])
+
+    def test_other_ends(self):
+        self.assertEqual(
+            self.results({'name': 'lint', 'stdout': 'ok this is no TAP\n', 'result': 'OK'},
+                         {'name': 'gone', 'stdout': '1..2\nok - a\n', 'result': 'TIMEOUT'},
+                         {'name': 'leaks', 'stdout': '1..1\nok - a\n', 'result': 'ERROR'},
+                         {'name': 'absent', 'stdout': None, 'result': 'SKIP'}),
+            [('lint', 'passed'), ('gone: a', 'passed'), ('gone (timeout)', 'failed'),
+             ('leaks: a', 'passed'), ('leaks (error)', 'failed'), ('absent', 'skipped')])
+
+    def test_sum(self):
+        native = [('t: a', 'passed'), ('t: b', 'skipped')]
+        old = [('k: x', 'passed'), ('k: y', 'skipped'), ('k: z', 'skipped')]
+        new = [('k: x', 'passed'), ('k: y', 'passed'), ('k: z', 'skipped')]
+        failures, passed, skipped = tally.tally({'here': native}, {'old': old, 'new': new}, [])
+        self.assertEqual(failures, ['k: z: skipped on every kernel'])
+        self.assertEqual((passed, skipped), (4, 2))
+
+    def test_a_run_without_results(self):
+        self.assertEqual(tally.tally({'here': tally.results_of('/nowhere')}, {}, ['why'])[0],
+                         ['why', 'here: no results'])
 
 
 class Files(Tree):
