@@ -72,28 +72,38 @@ static void set_common(struct ktls_config *config, const struct pair_options *op
 					 options->rx[end] == KTLS_OFFLOAD_AFTER_BYTES ? bytes : 0));
 }
 
+struct pair pair_join(struct ktls_config *client, struct ktls_config *server, const char *name,
+		      int buffer_bytes)
+{
+	struct pair pair = { .config = { client, server } };
+
+	pair_sockets(pair.fd, buffer_bytes);
+	for (int end = 0; end < 2; end++)
+		cr_assert(!ktls_conn_new(&pair.conn[end], pair.config[end], pair.fd[end]), "%s",
+			  ktls_config_error(pair.config[end]));
+	if (name)
+		cr_assert(!ktls_conn_set_server_name(pair.conn[PAIR_CLIENT], name));
+	return pair;
+}
+
 struct pair pair_new(const struct pair_options *options)
 {
 	static const char *const names[] = { "localhost", "127.0.0.1", "::1" };
 	struct pki_identity identity = pki_issue(PKI_GOOD, false, names, 3);
 	struct pki_pem authority = pki_authority();
-	struct pair pair;
+	struct ktls_config *config[2];
 
-	cr_assert(!ktls_config_new(&pair.config[PAIR_CLIENT], KTLS_CLIENT));
-	cr_assert(!ktls_config_new(&pair.config[PAIR_SERVER], KTLS_SERVER));
+	cr_assert(!ktls_config_new(&config[PAIR_CLIENT], KTLS_CLIENT));
+	cr_assert(!ktls_config_new(&config[PAIR_SERVER], KTLS_SERVER));
 	for (int end = 0; end < 2; end++)
-		set_common(pair.config[end], options, end);
-	cr_assert(!ktls_config_add_identity(pair.config[PAIR_SERVER], identity.chain.data,
+		set_common(config[end], options, end);
+	cr_assert(!ktls_config_add_identity(config[PAIR_SERVER], identity.chain.data,
 					    identity.chain.len, identity.key.data,
 					    identity.key.len));
-	cr_assert(!ktls_config_add_trust(pair.config[PAIR_CLIENT], authority.data, authority.len));
+	cr_assert(!ktls_config_add_trust(config[PAIR_CLIENT], authority.data, authority.len));
 	pki_identity_free(&identity);
-	pair_sockets(pair.fd, options->buffer_bytes);
-	for (int end = 0; end < 2; end++)
-		cr_assert(!ktls_conn_new(&pair.conn[end], pair.config[end], pair.fd[end]), "%s",
-			  ktls_config_error(pair.config[end]));
-	cr_assert(!ktls_conn_set_server_name(pair.conn[PAIR_CLIENT], "localhost"));
-	return pair;
+	return pair_join(config[PAIR_CLIENT], config[PAIR_SERVER], "localhost",
+			 options->buffer_bytes);
 }
 
 void pair_free(struct pair *pair)

@@ -44,7 +44,10 @@ struct pair {
 
 /* Sockets, configs (certificates of pki.h for localhost), connections in state NEW. */
 struct pair pair_new(const struct pair_options *options);
-/* The same with handshakes done. */
+/* The same from configs of the test's own, whose references it takes over; no name: NULL. */
+struct pair pair_join(struct ktls_config *client, struct ktls_config *server, const char *name,
+		      int buffer_bytes);
+/* As pair_new(), with handshakes done. */
 struct pair pair_open(const struct pair_options *options);
 void pair_free(struct pair *pair);
 

@@ -165,6 +165,29 @@ struct pki_pem pki_authority(void)
 	return pem;
 }
 
+struct pki_pem pki_der(const struct pki_pem *pem)
+{
+	const gnutls_datum_t in = { (unsigned char *)pem->data, (unsigned int)pem->len };
+	gnutls_datum_t out;
+
+	MUST(gnutls_pem_base64_decode2(NULL, &in, &out));
+	return (struct pki_pem){ (char *)out.data, out.size };
+}
+
+struct pki_pem pki_encrypted(const struct pki_pem *key, const char *password)
+{
+	const gnutls_datum_t in = { (unsigned char *)key->data, (unsigned int)key->len };
+	gnutls_x509_privkey_t privkey;
+	gnutls_datum_t out;
+
+	MUST(gnutls_x509_privkey_init(&privkey));
+	MUST(gnutls_x509_privkey_import(privkey, &in, GNUTLS_X509_FMT_PEM));
+	MUST(gnutls_x509_privkey_export2_pkcs8(privkey, GNUTLS_X509_FMT_PEM, password,
+					       GNUTLS_PKCS_PBES2_AES_256, &out));
+	gnutls_x509_privkey_deinit(privkey);
+	return (struct pki_pem){ (char *)out.data, out.size };
+}
+
 char *pki_write(const struct pki_pem *pem)
 {
 	char *path = strdup("/tmp/libktls-test-XXXXXX");

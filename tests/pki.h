@@ -38,6 +38,10 @@ void pki_identity_free(struct pki_identity *identity);
 /* The authority's certificate as PEM. Lives as long as the process. */
 struct pki_pem pki_authority(void);
 
+/* The same in other forms; to be freed with gnutls_free(). */
+struct pki_pem pki_der(const struct pki_pem *pem);
+struct pki_pem pki_encrypted(const struct pki_pem *key, const char *password);
+
 /* Writes a PEM to a new file under /tmp; returns its path, to be freed. */
 char *pki_write(const struct pki_pem *pem);
 
