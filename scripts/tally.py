@@ -20,7 +20,7 @@ from pathlib import Path
 PLAN = re.compile(r'^1\.\.\d+', re.MULTILINE)
 POINT = re.compile(r'^(not )?ok\b[ \d]*-?[ ]*([^#\n]*?)[ ]*(#[ ]*SKIP\b.*)?$',
                    re.MULTILINE | re.IGNORECASE)
-HOW = re.compile(r'( timed out| unexpected signal.*)?( \(\d+\.\d+s\))?$')
+HOW = re.compile(r'( timed out| unexpected signal.*)? *(\(\d+\.\d+s\))?$')
 
 PASSED, FAILED, SKIPPED = 'passed', 'failed', 'skipped'
 OF_MESON = {'OK': PASSED, 'EXPECTEDFAIL': PASSED, 'SKIP': SKIPPED}
