@@ -28,12 +28,15 @@ ROOMS = {
     'tests/': ['include/ktls/', 'src/base/', 'ktls/', 'uring/', 'src/', 'src/tools/', 'bench/'],
 }
 
-# Headers that are neither ours nor libc's, and where they may be. Tests may use what they like.
+# Headers that are neither ours nor libc's, and where they may be. Tests may use what they like. The
+# harness is a user like any other but for two files, each the rival arm of a comparison: GnuTLS
+# without the library, and the kernel without it.
 FENCES = {
-    r'gnutls/.*': ['src/handshake.c', 'src/credentials.c', 'src/aead.c'],
+    r'gnutls/.*': ['src/handshake.c', 'src/credentials.c', 'src/aead.c',
+                  'bench/rival_gnutls.c'],
     r'liburing(/.*|\.h)': ['uring/'],
     r'netlink/.*': ['src/netlink.c'],
-    r'linux/tls\.h': ['ktls/'],
+    r'linux/tls\.h': ['ktls/', 'bench/bare_kernel.c'],
     r'(llhttp|http_parser|jansson)\.h': ['src/tools/'],
     r'linux/.*|asm/.*|asm-generic/.*': ['ktls/', 'uring/', 'src/', 'src/tools/'],
 }

@@ -94,6 +94,14 @@ class Layers(Tree):
                 if Path(path).parent not in rooms_at_home:
                     self.assert_barred(path, include)
 
+    def test_the_harness_has_two_rival_arms(self):
+        homes = {'<gnutls/gnutls.h>': 'bench/rival_gnutls.c',
+                 '<linux/tls.h>': 'bench/bare_kernel.c'}
+        for include, home in homes.items():
+            self.assertEqual(self.complaints(home, include), [], f'{home} {include}')
+            for other in set(homes.values()) - {home} | {'bench/rival_gnutls.h', 'bench/a.c'}:
+                self.assert_barred(other, include)
+
     def test_headers_that_nobody_knows(self):
         self.assert_barred('src/a.c', '"nowhere.h"')
         self.assert_barred('src/a.c', '<openssl/ssl.h>')

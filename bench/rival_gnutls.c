@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+
+/* GnuTLS alone; see rival_gnutls.h. */
+
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "rival_gnutls.h"
+
+/* Those of the library. */
+#define PRIORITY_ALL                                                                   \
+	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:"  \
+	"-MAC-ALL:+AEAD:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+AES-128-CCM:+CHACHA20-" \
+	"POLY1305"
+#define PRIORITY_ONE                                                                    \
+	"NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-MAC-ALL:+AEAD:" \
+	"-CIPHER-ALL:+AES-128-GCM"
+
+enum {
+	DAY = 86400,
+	SERIAL_LEN = 16,
+};
+
+struct rival {
+	gnutls_certificate_credentials_t certificates;
+	gnutls_priority_t priority;
+};
+
+/* struct rival_session is GnuTLS's under a name of ours. */
+static gnutls_session_t session_of(struct rival_session *session)
+{
+	return (gnutls_session_t)(void *)session;
+}
+
+static void must(int rc, const char *what)
+{
+	if (rc < 0)
+		bench_die("%s: %s", what, gnutls_strerror(rc));
+}
+
+static void sign_certificate(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key)
+{
+	static const char name[] = "localhost";
+	uint8_t serial[SERIAL_LEN];
+	time_t now = time(NULL);
+
+	must(gnutls_rnd(GNUTLS_RND_NONCE, serial, sizeof(serial)), "serial");
+	serial[0] &= 0x7f;
+	must(gnutls_x509_crt_set_version(crt, 3), "version");
+	must(gnutls_x509_crt_set_serial(crt, serial, sizeof(serial)), "serial");
+	must(gnutls_x509_crt_set_activation_time(crt, now - DAY), "times");
+	must(gnutls_x509_crt_set_expiration_time(crt, now + DAY), "times");
+	must(gnutls_x509_crt_set_subject_alt_name(crt, GNUTLS_SAN_DNSNAME, name,
+						  (unsigned int)strlen(name), GNUTLS_FSAN_SET),
+	     "name");
+	must(gnutls_x509_crt_set_key_usage(crt, GNUTLS_KEY_DIGITAL_SIGNATURE), "usage");
+	must(gnutls_x509_crt_set_key(crt, key), "key");
+	must(gnutls_x509_crt_sign2(crt, crt, key, GNUTLS_DIG_SHA256, 0), "signing");
+}
+
+struct bench_identity rival_make_identity(bool rsa)
+{
+	unsigned int bits = rsa ? 2048 : GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1);
+	gnutls_datum_t chain_pem, key_pem;
+	gnutls_x509_privkey_t key;
+	gnutls_x509_crt_t crt;
+
+	must(gnutls_x509_privkey_init(&key), "making a key");
+	must(gnutls_x509_privkey_generate(key, rsa ? GNUTLS_PK_RSA : GNUTLS_PK_ECDSA, bits, 0),
+	     "making a key");
+	must(gnutls_x509_crt_init(&crt), "making a certificate");
+	sign_certificate(crt, key);
+	must(gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_PEM, &chain_pem), "exporting");
+	must(gnutls_x509_privkey_export2(key, GNUTLS_X509_FMT_PEM, &key_pem), "exporting");
+	gnutls_x509_crt_deinit(crt);
+	gnutls_x509_privkey_deinit(key);
+	return (struct bench_identity){ (char *)chain_pem.data, chain_pem.size,
+					(char *)key_pem.data, key_pem.size };
+}
+
+void rival_free_identity(struct bench_identity *identity)
+{
+	gnutls_free(identity->chain);
+	gnutls_free(identity->key);
+}
+
+struct rival *rival_new(const struct bench_identity *identity, bool one_suite)
+{
+	const gnutls_datum_t chain = { (unsigned char *)identity->chain,
+				       (unsigned int)identity->chain_len };
+	const gnutls_datum_t key = { (unsigned char *)identity->key,
+				     (unsigned int)identity->key_len };
+	struct rival *rival = calloc(1, sizeof(*rival));
+
+	if (!rival)
+		bench_die("no memory");
+	must(gnutls_certificate_allocate_credentials(&rival->certificates), "credentials");
+	must(gnutls_certificate_set_x509_key_mem(rival->certificates, &chain, &key,
+						 GNUTLS_X509_FMT_PEM),
+	     "identity");
+	must(gnutls_priority_init(&rival->priority, one_suite ? PRIORITY_ONE : PRIORITY_ALL, NULL),
+	     "priorities");
+	return rival;
+}
+
+struct rival *rival_free(struct rival *rival)
+{
+	gnutls_certificate_free_credentials(rival->certificates);
+	gnutls_priority_deinit(rival->priority);
+	free(rival);
+	return NULL;
+}
+
+struct rival_session *rival_open(struct rival *rival, int fd)
+{
+	gnutls_session_t session;
+	int rc;
+
+	must(gnutls_init(&session, GNUTLS_SERVER | GNUTLS_NO_SIGNAL), "session");
+	must(gnutls_priority_set(session, rival->priority), "session");
+	must(gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, rival->certificates),
+	     "session");
+	gnutls_transport_set_int(session, fd);
+	do {
+		rc = gnutls_handshake(session);
+	} while (rc < 0 && !gnutls_error_is_fatal(rc));
+	must(rc, "handshake");
+	return (struct rival_session *)(void *)session;
+}
+
+struct rival_session *rival_close(struct rival_session *session)
+{
+	gnutls_deinit(session_of(session));
+	return NULL;
+}
+
+void rival_write(struct rival_session *session, const void *bytes, size_t len)
+{
+	const char *at = bytes;
+	ssize_t n;
+
+	while (len) {
+		n = gnutls_record_send(session_of(session), at, len);
+		if (n < 0 && gnutls_error_is_fatal((int)n))
+			must((int)n, "writing");
+		if (n > 0) {
+			at += n;
+			len -= (size_t)n;
+		}
+	}
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BENCH_RIVAL_GNUTLS_H
+#define BENCH_RIVAL_GNUTLS_H
+
+/*
+ * The same work by GnuTLS alone, as its manual shows it: one credentials object and one priority
+ * cache for all sessions, a blocking socket, GnuTLS's own record layer.
+ */
+
+#include "support.h"
+
+struct rival;
+struct rival_session;
+
+/* A certificate signed by itself, with an ECDSA P-256 key or an RSA one of 2048 bits. */
+struct bench_identity rival_make_identity(bool rsa);
+void rival_free_identity(struct bench_identity *identity);
+
+/* A server, with the priorities that the library has: all its suites, or one as bench_server(). */
+struct rival *rival_new(const struct bench_identity *identity, bool one_suite);
+struct rival *rival_free(struct rival *rival);
+
+/* A session on the socket after its handshake. */
+struct rival_session *rival_open(struct rival *rival, int fd);
+/* Sends nothing. */
+struct rival_session *rival_close(struct rival_session *session);
+
+void rival_write(struct rival_session *session, const void *bytes, size_t len);
+
+#endif

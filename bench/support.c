@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What the measurements share; see support.h. */
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "support.h"
+
+enum {
+	DRAIN_LEN = 1 << 20,
+	BACKLOG = 16,
+};
+
+void bench_die(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+void bench_must(int rc, const char *what, const char *detail)
+{
+	if (rc)
+		bench_die("%s: %s. %s", what, ktls_strerror(rc), detail ? detail : "");
+}
+
+static uint64_t parse_number(const char *text, uint64_t max, const char *usage)
+{
+	char *end;
+	unsigned long long value;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (errno || end == text || *end || !value || value > max)
+		bench_die("%s: a number from 1 to %llu is needed\n%s", text,
+			  (unsigned long long)max, usage);
+	return value;
+}
+
+void bench_parse(int argc, char **argv, const char *usage, struct bench_options *options)
+{
+	int option;
+
+	while ((option = getopt(argc, argv, "r:n:s:")) != -1) {
+		if (option == 'r')
+			options->runs = (unsigned int)parse_number(optarg, BENCH_RUNS_MAX, usage);
+		else if (option == 'n')
+			options->amount = parse_number(optarg, 1u << 20, usage);
+		else if (option == 's')
+			options->size = parse_number(optarg, 1u << 30, usage);
+		else
+			bench_die("%s", usage);
+	}
+	if (optind != argc)
+		bench_die("%s", usage);
+}
+
+uint64_t bench_cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* Comparing */
+
+struct series {
+	double values[BENCH_RUNS_MAX];
+	unsigned int n;
+};
+
+static int order(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median(const struct series *sorted)
+{
+	unsigned int half = sorted->n / 2;
+
+	return sorted->n % 2 ? sorted->values[half]
+			     : (sorted->values[half - 1] + sorted->values[half]) / 2;
+}
+
+static void print_series(const char *name, struct series series, const char *unit)
+{
+	qsort(series.values, series.n, sizeof(series.values[0]), order);
+	printf("  %-40s %9.3f %s  (%.3f .. %.3f)\n", name, median(&series), unit, series.values[0],
+	       series.values[series.n - 1]);
+}
+
+static struct series ratios(const struct series *a, const struct series *b)
+{
+	struct series result = { .n = a->n };
+
+	for (unsigned int i = 0; i < a->n; i++)
+		result.values[i] = a->values[i] / b->values[i];
+	return result;
+}
+
+void bench_compare(const char *title, const char *unit, const struct bench_arm *arms, size_t n,
+		   unsigned int runs)
+{
+	struct series series[BENCH_ARMS_MAX] = { 0 };
+	char name[BENCH_NAME_MAX];
+
+	for (size_t i = 0; i < n; i++) /* to warm up */
+		arms[i].run(arms[i].context);
+	for (unsigned int run = 0; run < runs; run++) {
+		for (size_t turn = 0; turn < n; turn++) {
+			size_t i = run % 2 ? n - 1 - turn : turn;
+
+			series[i].values[run] = arms[i].run(arms[i].context);
+			series[i].n = run + 1;
+		}
+	}
+	printf("%s: median of %u runs (least .. most)\n", title, runs);
+	for (size_t i = 0; i < n; i++)
+		print_series(arms[i].name, series[i], unit);
+	for (size_t i = 0; i + 1 < n; i++) {
+		snprintf(name, sizeof(name), "%s / %s", arms[i].name, arms[n - 1].name);
+		print_series(name, ratios(&series[i], &series[n - 1]), "times");
+	}
+	fflush(stdout);
+}
+
+/* The other end */
+
+static void drain(int fd)
+{
+	static char bytes[DRAIN_LEN];
+	ssize_t n;
+
+	do {
+		/* TCP drops them without a copy. */
+		n = recv(fd, bytes, sizeof(bytes), MSG_TRUNC);
+	} while (n > 0 || (n < 0 && errno == EINTR));
+}
+
+static int connect_to(const struct sockaddr_in *address)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int one = 1;
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)))
+		bench_die("connecting: %s", strerror(errno));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return fd;
+}
+
+static struct ktls_config *make_client(void)
+{
+	struct ktls_config *config;
+
+	bench_must(ktls_config_new(&config, KTLS_CLIENT), "making a client", NULL);
+	bench_must(ktls_config_set_insecure_no_verify(config), "making a client",
+		   ktls_config_error(config));
+	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N; d++)
+		bench_must(ktls_config_set_offload(config, d, KTLS_OFFLOAD_NEVER, 0),
+			   "making a client", ktls_config_error(config));
+	return config;
+}
+
+/* Ends only with its parent: the server may have closed after any number of connections. */
+static _Noreturn void play_peer(const struct sockaddr_in *address, enum bench_peer_kind kind)
+{
+	struct ktls_config *config = make_client();
+	int fd, flags = 0;
+
+	for (;;) {
+		fd = connect_to(address);
+		if (kind != BENCH_PEER_RAW)
+			ktls_conn_free(bench_open(config, fd));
+		if (kind == BENCH_PEER_HOLD)
+			continue;
+		/* The library has made it non-blocking; FIONBIO is the shortest way back. */
+		if (ioctl(fd, FIONBIO, &flags))
+			bench_die("FIONBIO: %s", strerror(errno));
+		drain(fd);
+		close(fd);
+	}
+}
+
+struct bench_peer bench_peer_start(enum bench_peer_kind kind)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(address);
+	struct bench_peer peer = { .listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+
+	if (bind(peer.listener, (struct sockaddr *)&address, len) ||
+	    listen(peer.listener, BACKLOG) ||
+	    getsockname(peer.listener, (struct sockaddr *)&address, &len))
+		bench_die("listening on loopback: %s", strerror(errno));
+	fflush(NULL);
+	peer.pid = fork();
+	if (peer.pid < 0)
+		bench_die("fork: %s", strerror(errno));
+	if (peer.pid)
+		return peer;
+	close(peer.listener);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	play_peer(&address, kind);
+}
+
+void bench_peer_stop(struct bench_peer *peer)
+{
+	kill(peer->pid, SIGKILL);
+	waitpid(peer->pid, NULL, 0);
+	close(peer->listener);
+}
+
+int bench_peer_accept(const struct bench_peer *peer)
+{
+	int fd = accept4(peer->listener, NULL, NULL, SOCK_CLOEXEC);
+	int one = 1;
+
+	if (fd < 0)
+		bench_die("accept: %s", strerror(errno));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	return fd;
+}
+
+/* Our own arm */
+
+static void set_identity(struct ktls_config *config, const struct bench_identity *identity)
+{
+	static const char *const names[] = { "localhost" };
+	int rc;
+
+	if (identity)
+		rc = ktls_config_add_identity(config, identity->chain, identity->chain_len,
+					      identity->key, identity->key_len);
+	else
+		rc = ktls_config_add_identity_self_signed(config, names, 1);
+	bench_must(rc, "making a server", ktls_config_error(config));
+}
+
+struct ktls_config *bench_server(const struct bench_identity *identity, enum ktls_offload offload,
+				 bool one_suite)
+{
+	enum ktls_cipher cipher = KTLS_AES_128_GCM;
+	struct ktls_config *config;
+
+	bench_must(ktls_config_new(&config, KTLS_SERVER), "making a server", NULL);
+	set_identity(config, identity);
+	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N; d++)
+		bench_must(ktls_config_set_offload(config, d, offload, 0), "making a server",
+			   ktls_config_error(config));
+	if (!one_suite)
+		return config;
+	bench_must(ktls_config_set_protocols(config, KTLS_TLS_1_3, KTLS_TLS_1_3), "making a server",
+		   ktls_config_error(config));
+	bench_must(ktls_config_set_ciphers(config, &cipher, 1), "making a server",
+		   ktls_config_error(config));
+	return config;
+}
+
+struct ktls_conn *bench_open(struct ktls_config *config, int fd)
+{
+	struct ktls_conn *conn;
+
+	bench_must(ktls_conn_new(&conn, config, fd), "making a connection",
+		   ktls_config_error(config));
+	bench_must(ktls_conn_handshake(conn, KTLS_FOREVER), "handshake", ktls_conn_error(conn));
+	return conn;
+}
+
+void bench_check_protection(const struct ktls_conn *conn, enum ktls_protection protection)
+{
+	struct ktls_info info;
+
+	bench_must(ktls_conn_get_info(conn, &info, sizeof(info)), "asking a connection", NULL);
+	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N; d++)
+		if (info.protection[d] != protection)
+			bench_die("direction %u is protected in %s: %s", d,
+				  ktls_protection_name(info.protection[d]),
+				  ktls_reason_text(info.reason[d]));
+}
