@@ -112,13 +112,17 @@ static size_t append_cut(char *buf, size_t used, size_t size, const char *at, si
 	return used + n;
 }
 
-void http_found_name(struct http_found *found, const char *at, size_t len)
+bool http_found_name(struct http_found *found, const char *at, size_t len)
 {
 	if (found->head_done)
-		return;
+		return false;
 	if (found->in_value)
 		keep_field(found);
 	found->name_len = append_cut(found->name, found->name_len, sizeof(found->name), at, len);
+	/* RFC 9112 5.1: "Host : x" is refused; http-parser may have been built to take it. */
+	if (memchr(at, ' ', len))
+		found->event = -EBADMSG;
+	return found->event < 0;
 }
 
 void http_found_value(struct http_found *found, const char *at, size_t len)
@@ -204,13 +208,14 @@ int http_reader_feed(struct http_reader *reader, char *buf, size_t len, size_t *
 {
 	struct http_found *found = &reader->found;
 	size_t left = HTTP_LIMIT_HEAD - found->head_len;
+	bool in_head = !found->head_done;
 	size_t used;
 	int r;
 
 	found->event = HTTP_EVENT_MORE;
 	found->body = buf;
 	found->body_len = 0;
-	if (!found->head_done && len > left)
+	if (in_head && len > left)
 		len = left;
 
 	r = http_engine_execute(reader->engine, buf, len, &used);
@@ -218,11 +223,10 @@ int http_reader_feed(struct http_reader *reader, char *buf, size_t len, size_t *
 		return found->event;
 	if (r)
 		return r;
-	if (!found->head_done) {
+	if (in_head)
 		found->head_len += used;
-		if (found->head_len == HTTP_LIMIT_HEAD)
-			return -EMSGSIZE;
-	}
+	if (!found->head_done && found->head_len == HTTP_LIMIT_HEAD)
+		return -EMSGSIZE;
 	*ret_used = used;
 	*ret_body_len = found->body_len;
 	return found->event;

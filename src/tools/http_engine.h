@@ -28,7 +28,7 @@ int http_engine_finish(struct http_engine *engine);
 
 /* Reports: pieces as they come, in the order of the message. True: stop. */
 bool http_found_target(struct http_found *found, const char *at, size_t len);
-void http_found_name(struct http_found *found, const char *at, size_t len);
+bool http_found_name(struct http_found *found, const char *at, size_t len);
 void http_found_value(struct http_found *found, const char *at, size_t len);
 /* The start line's facts, when the fields are complete. `method` is static; NULL in a response. */
 bool http_found_head(struct http_found *found, const char *method, unsigned int status,

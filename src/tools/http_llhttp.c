@@ -24,8 +24,7 @@ static int on_url(llhttp_t *parser, const char *at, size_t len)
 
 static int on_header_field(llhttp_t *parser, const char *at, size_t len)
 {
-	http_found_name(parser->data, at, len);
-	return 0;
+	return http_found_name(parser->data, at, len) ? -1 : 0;
 }
 
 static int on_header_value(llhttp_t *parser, const char *at, size_t len)

@@ -30,8 +30,7 @@ static int on_url(http_parser *parser, const char *at, size_t len)
 
 static int on_header_field(http_parser *parser, const char *at, size_t len)
 {
-	http_found_name(parser->data, at, len);
-	return 0;
+	return http_found_name(parser->data, at, len);
 }
 
 static int on_header_value(http_parser *parser, const char *at, size_t len)
