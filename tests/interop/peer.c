@@ -1,0 +1,418 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The library as one end of a pipe, for the scripts beside this file: what comes on stdin goes to
+ * the peer, what the peer sends goes to stdout, and when both are over, a line for each fact of the
+ * connection goes to stderr. Everything is done with KTLS_NOW and poll(2), so that the real timing
+ * of a real peer takes every path on which a call wants to be called again.
+ *
+ *   peer connect PORT [OPTION...]     to 127.0.0.1
+ *   peer listen PORT [OPTION...]      one connection; port 0 takes a free one: "port=N" on stderr
+ *
+ *   --ca FILE, --name NAME       client: whom to trust, and the name to verify (localhost)
+ *   --cert FILE, --key FILE      server: the identity
+ *   --protocol 1.2|1.3           only this version
+ *   --cipher NAME                only this AEAD, as ktls_cipher_name() calls it
+ *   --offload WHEN               auto, never, at-once, at-sendfile, required
+ *   --echo                       sends back what comes instead of stdin
+ *   --file FILE                  sends it with ktls_conn_sendfile() before anything of stdin
+ *
+ * The end of stdin is our close_notify; the peer's ends the reading, and then we end, too. Exit
+ * status: 0 if both ends closed in order, 1 if not, 2 for a command line that is none.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <ktls/ktls.h>
+
+enum {
+	LIMIT_S = 600, /* whoever started us may be gone */
+	LIMIT_BUFFER = 64 * 1024,
+	PAUSE_MS = 1,
+};
+
+struct options {
+	bool listen;
+	bool echo;
+	unsigned int port;
+	const char *ca;
+	const char *name;
+	const char *cert;
+	const char *key;
+	const char *protocol;
+	const char *cipher;
+	const char *offload;
+	const char *file;
+};
+
+struct pump {
+	struct ktls_conn *conn;
+	int fd;
+	bool echo;
+	int file_fd;
+	uint64_t file_at, file_len;
+	bool in_ended;	/* stdin has no more */
+	bool unsettled; /* the last write is to be called again */
+	int rx, tx;	/* the latest answers */
+	bool rx_ended, tx_ended;
+	bool progress;
+	char buf[LIMIT_BUFFER];
+	size_t start, end;
+};
+
+static int die(const char *what, const char *why)
+{
+	fprintf(stderr, "peer: %s: %s\n", what, why);
+	return 2;
+}
+
+/* The command line */
+
+static bool parse_options(int argc, char *argv[], struct options *options)
+{
+	const struct {
+		const char *name;
+		const char **value;
+	} table[] = {
+		{ "ca", &options->ca },
+		{ "name", &options->name },
+		{ "cert", &options->cert },
+		{ "key", &options->key },
+		{ "protocol", &options->protocol },
+		{ "cipher", &options->cipher },
+		{ "offload", &options->offload },
+		{ "file", &options->file },
+	};
+	enum {
+		N = sizeof(table) / sizeof(*table)
+	};
+	struct option longs[N + 2] = { 0 };
+	int code;
+
+	for (int i = 0; i < N; i++)
+		longs[i] = (struct option){ table[i].name, required_argument, NULL, i };
+	longs[N] = (struct option){ "echo", no_argument, NULL, N };
+	while ((code = getopt_long(argc, argv, "", longs, NULL)) >= 0) {
+		if (code > N)
+			return false;
+		if (code == N)
+			options->echo = true;
+		else
+			*table[code].value = optarg;
+	}
+	if (argc - optind != 2)
+		return false;
+	options->listen = !strcmp(argv[optind], "listen");
+	options->port = (unsigned int)atoi(argv[optind + 1]);
+	return options->listen || !strcmp(argv[optind], "connect");
+}
+
+static int set_protocol(struct ktls_config *config, const char *word)
+{
+	enum ktls_protocol protocol = strcmp(word, "1.2") ? KTLS_TLS_1_3 : KTLS_TLS_1_2;
+
+	return ktls_config_set_protocols(config, protocol, protocol);
+}
+
+static int set_cipher(struct ktls_config *config, const char *name)
+{
+	for (unsigned int i = 0; i < _KTLS_CIPHER_N; i++) {
+		enum ktls_cipher cipher = i;
+
+		if (!strcmp(ktls_cipher_name(i), name))
+			return ktls_config_set_ciphers(config, &cipher, 1);
+	}
+	return -EINVAL;
+}
+
+static int set_offload(struct ktls_config *config, const char *word)
+{
+	static const char *const words[_KTLS_OFFLOAD_N] = {
+		[KTLS_OFFLOAD_AUTO] = "auto",	      [KTLS_OFFLOAD_NEVER] = "never",
+		[KTLS_OFFLOAD_AT_ONCE] = "at-once",   [KTLS_OFFLOAD_AT_SENDFILE] = "at-sendfile",
+		[KTLS_OFFLOAD_REQUIRED] = "required",
+	};
+
+	for (unsigned int i = 0; i < _KTLS_OFFLOAD_N; i++) {
+		int r;
+
+		if (!words[i] || strcmp(words[i], word))
+			continue;
+		r = ktls_config_set_offload(config, KTLS_TX, i, 0);
+		/* At the first sendfile only TX can go. */
+		if (r || i == KTLS_OFFLOAD_AT_SENDFILE)
+			return r;
+		return ktls_config_set_offload(config, KTLS_RX, i, 0);
+	}
+	return -EINVAL;
+}
+
+static int set_all(struct ktls_config *config, const struct options *options)
+{
+	int r = 0;
+
+	if (options->protocol)
+		r = set_protocol(config, options->protocol);
+	if (!r && options->cipher)
+		r = set_cipher(config, options->cipher);
+	if (!r && options->offload)
+		r = set_offload(config, options->offload);
+	if (!r && options->ca)
+		r = ktls_config_add_trust_file(config, options->ca);
+	if (!r && options->cert)
+		r = ktls_config_add_identity_file(config, options->cert, options->key);
+	return r;
+}
+
+/* The socket */
+
+static int open_socket(const struct options *options)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)options->port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -1;
+	if (!options->listen)
+		return connect(fd, (struct sockaddr *)&address, len) ? -1 : fd;
+	if (bind(fd, (struct sockaddr *)&address, len) || listen(fd, 1) ||
+	    getsockname(fd, (struct sockaddr *)&address, &len))
+		return -1;
+	fprintf(stderr, "port=%u\n", ntohs(address.sin_port));
+	return accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+}
+
+/* Bytes */
+
+static bool is_want(int r)
+{
+	return r == KTLS_WANT_READ || r == KTLS_WANT_WRITE || r == KTLS_WANT_BUFFER;
+}
+
+static void write_out(const char *buf, size_t len)
+{
+	while (len) {
+		ssize_t n = write(STDOUT_FILENO, buf, len);
+
+		if (n < 0 && errno != EINTR)
+			exit(die("stdout", strerror(errno)));
+		if (n > 0) {
+			buf += n;
+			len -= (size_t)n;
+		}
+	}
+}
+
+static void step_rx(struct pump *pump)
+{
+	char own[LIMIT_BUFFER];
+	size_t n;
+
+	/* An echo is not begun before the one before is out. */
+	if (pump->rx_ended || (pump->echo && pump->start < pump->end))
+		return;
+	pump->rx = ktls_conn_read(pump->conn, pump->echo ? pump->buf : own, LIMIT_BUFFER, KTLS_NOW,
+				  &n);
+	pump->rx_ended = pump->rx && !is_want(pump->rx);
+	if (pump->rx_ended)
+		pump->in_ended = true;
+	if (is_want(pump->rx))
+		return;
+	pump->progress = true;
+	if (pump->rx)
+		return;
+	if (!pump->echo) {
+		write_out(own, n);
+		return;
+	}
+	pump->start = 0;
+	pump->end = n;
+}
+
+static void fill_from_stdin(struct pump *pump)
+{
+	struct pollfd pollfd = { .fd = STDIN_FILENO, .events = POLLIN };
+	ssize_t n;
+
+	if (poll(&pollfd, 1, 0) != 1)
+		return;
+	n = read(STDIN_FILENO, pump->buf, sizeof(pump->buf));
+	if (n < 0)
+		exit(die("stdin", strerror(errno)));
+	pump->start = 0;
+	pump->end = (size_t)n;
+	pump->in_ended = !n;
+	pump->progress = true;
+}
+
+static int send_some(struct pump *pump)
+{
+	uint64_t n_file = 0;
+	size_t n = 0;
+	int r;
+
+	if (pump->file_at < pump->file_len) {
+		r = ktls_conn_sendfile(pump->conn, pump->file_fd, pump->file_at,
+				       pump->file_len - pump->file_at, KTLS_NOW, &n_file);
+		pump->file_at += n_file;
+	} else {
+		r = ktls_conn_write(pump->conn, pump->buf + pump->start, pump->end - pump->start,
+				    KTLS_NOW, &n);
+		pump->start += n;
+	}
+	pump->progress |= n || n_file;
+	pump->unsettled = is_want(r);
+	return r;
+}
+
+static bool has_output(const struct pump *pump)
+{
+	return pump->start < pump->end || pump->file_at < pump->file_len || pump->unsettled;
+}
+
+static void step_tx(struct pump *pump)
+{
+	if (pump->tx_ended)
+		return;
+	if (has_output(pump)) {
+		pump->tx = send_some(pump);
+	} else if (pump->in_ended) {
+		pump->tx = ktls_conn_shutdown(pump->conn, KTLS_NOW);
+		pump->tx_ended = pump->tx == KTLS_DONE;
+	} else if (!pump->echo) {
+		fill_from_stdin(pump);
+	}
+	if (pump->tx < 0)
+		pump->tx_ended = true;
+}
+
+/* Waits for what could make either step go on. Some kernels call a socket ready that is not: see
+ * <ktls/conn.h>; a pause keeps that from spinning. */
+static void await(const struct pump *pump)
+{
+	bool want_in = !pump->echo && !pump->in_ended && !has_output(pump);
+	struct pollfd pollfds[] = {
+		{ .fd = pump->fd },
+		{ .fd = want_in ? STDIN_FILENO : -1, .events = POLLIN },
+	};
+
+	if (!pump->rx_ended)
+		pollfds[0].events |= POLLIN;
+	if (!pump->tx_ended && pump->tx == KTLS_WANT_WRITE)
+		pollfds[0].events |= POLLOUT;
+	poll(pollfds, 2, pollfds[0].events ? -1 : PAUSE_MS);
+	poll(NULL, 0, PAUSE_MS);
+}
+
+static void run(struct pump *pump)
+{
+	while (!pump->rx_ended || !pump->tx_ended) {
+		pump->progress = false;
+		step_rx(pump);
+		step_tx(pump);
+		if (!pump->progress && !(pump->rx_ended && pump->tx_ended))
+			await(pump);
+	}
+}
+
+/* The facts */
+
+static void print_direction(const struct ktls_info *info, enum ktls_direction direction)
+{
+	const char *name = direction == KTLS_TX ? "tx" : "rx";
+
+	fprintf(stderr, "%s=%s\n", name, ktls_protection_name(info->protection[direction]));
+	fprintf(stderr, "%s_reason=%s\n", name, ktls_reason_name(info->reason[direction]));
+	fprintf(stderr, "%s_bytes=%llu\n", name, (unsigned long long)info->bytes[direction]);
+	fprintf(stderr, "%s_records=%llu\n", name, (unsigned long long)info->records[direction]);
+	fprintf(stderr, "%s_key_updates=%llu\n", name,
+		(unsigned long long)info->key_updates[direction]);
+}
+
+static void print_facts(struct ktls_conn *conn)
+{
+	struct ktls_info info;
+
+	fprintf(stderr, "error=%s\n", ktls_conn_error(conn));
+	if (ktls_conn_get_info(conn, &info, sizeof(info)))
+		return;
+	fprintf(stderr, "state=%s\n", ktls_state_name(info.state));
+	if (!info.protocol)
+		return;
+	fprintf(stderr, "protocol=%s\ncipher=%s\nsuite=%s\n", ktls_protocol_name(info.protocol),
+		ktls_cipher_name(info.cipher), info.suite);
+	print_direction(&info, KTLS_TX);
+	print_direction(&info, KTLS_RX);
+}
+
+static int talk(struct ktls_conn *conn, int fd, const struct options *options)
+{
+	static struct pump pump;
+	struct stat stat = { 0 };
+	int r;
+
+	pump = (struct pump){ .conn = conn, .fd = fd, .echo = options->echo, .file_fd = -1 };
+	if (options->file) {
+		pump.file_fd = open(options->file, O_RDONLY | O_CLOEXEC);
+		if (pump.file_fd < 0 || fstat(pump.file_fd, &stat))
+			return die(options->file, strerror(errno));
+		pump.file_len = (uint64_t)stat.st_size;
+	}
+	r = ktls_conn_handshake(conn, KTLS_FOREVER);
+	fprintf(stderr, "handshake=%s\n", ktls_strerrorname(r));
+	if (!r) {
+		run(&pump);
+		fprintf(stderr, "read=%s\nwrite=%s\n", ktls_strerrorname(pump.rx),
+			ktls_strerrorname(pump.tx));
+	}
+	print_facts(conn);
+	return !r && pump.rx == KTLS_EOF && pump.tx == KTLS_DONE ? 0 : 1;
+}
+
+int main(int argc, char *argv[])
+{
+	struct options options = { .name = "localhost" };
+	struct ktls_config *config;
+	struct ktls_conn *conn;
+	int fd, r;
+
+	if (!parse_options(argc, argv, &options))
+		return die("usage", "peer connect|listen PORT [OPTION...]; see peer.c");
+	alarm(LIMIT_S);
+	r = ktls_config_new(&config, options.listen ? KTLS_SERVER : KTLS_CLIENT);
+	if (r)
+		return die("config", ktls_strerror(r));
+	r = set_all(config, &options);
+	if (r)
+		return die("config", *ktls_config_error(config) ? ktls_config_error(config)
+								: ktls_strerror(r));
+	fd = open_socket(&options);
+	if (fd < 0)
+		return die("socket", strerror(errno));
+	r = ktls_conn_new(&conn, config, fd);
+	if (!r && !options.listen)
+		r = ktls_conn_set_server_name(conn, options.name);
+	if (r)
+		return die("connection", ktls_strerror(r));
+	r = talk(conn, fd, &options);
+	ktls_conn_free(conn);
+	ktls_config_unref(config);
+	close(fd);
+	return r;
+}
