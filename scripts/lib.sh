@@ -8,8 +8,10 @@
 # that the package would start. They come through apt with signatures checked, from the mirror that
 # this machine's own apt uses, with a state of their own, so that the system's sources stay as they are.
 
-# shellcheck disable=SC2034  # read by the scripts that source this file
+PATH=$PATH:/usr/sbin:/sbin # an ordinary user's has not got modprobe, depmod, nginx
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/ktls-lab
+# shellcheck disable=SC2034  # for those who run nginx: where it is, if it is not installed
+nginx_dir=$cache/nginx/usr/sbin
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
@@ -124,3 +126,32 @@ apt_unpack() {
 		rm "$deb"
 	done
 }
+
+# The libraries that a package of the private apt in DIR needs: to be installed beside what is unpacked.
+apt_libraries() {
+	apt-cache -c "$1/apt.conf" depends --important "$2" | sed -nE 's/^ *Depends: <?(lib[^<>:]*)>?$/\1/p'
+}
+
+# fetch_once NAME BUILD SUITE... makes the directory NAME in the cache, unless it is there. The
+# function BUILD gets a directory with a private apt for these suites in apt/ and fills result/.
+# Whoever wants the same meanwhile waits; the directory appears under its name only when it is complete.
+# BUILD must not count on errexit: it is off where fetch_once stands in a condition.
+fetch_once() (
+	name=$1 build=$2
+	shift 2
+	target=$cache/$name
+	hidden=$(dirname "$target")/.$(basename "$target")
+	[ ! -d "$target" ] || exit 0
+	mkdir -p "$(dirname "$target")" || die "cannot write to $cache"
+	exec {lock}>"$hidden.lock"
+	flock -n "$lock" || { say "waiting for another process that fetches $name" && flock "$lock"; }
+	[ ! -d "$target" ] || exit 0
+	rm -rf "$hidden".??????
+	tmp=$(mktemp -d "$hidden.XXXXXX") || die "cannot write to $cache"
+	trap 'rm -rf "$tmp"' EXIT
+	trap 'exit 130' INT TERM
+	say "fetching $name"
+	apt_begin_suites "$tmp/apt" "$@" || die "no archive that apt is configured with gives $* (is there a network?)"
+	"$build" "$tmp" || die "$name could not be fetched"
+	mv "$tmp/result" "$target"
+)
