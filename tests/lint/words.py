@@ -19,10 +19,9 @@ PATTERNS = {
         'a host that packages come from',
 }
 
-URL = re.compile(r'\bhttps?://\[?([\w.:-]*\w)', re.IGNORECASE)
+URL = re.compile(r'\bhttps?://(?:[^/@\s"]*@)?([\w.-]*\w)', re.IGNORECASE)
 URL_HOSTS = re.compile(r'''
-    localhost | HOST(:PORT)? | ADDR(:PORT)?
-    | 127\.\d+\.\d+\.\d+ | ::1?
+    127\.\d+\.\d+\.\d+
     | (192\.0\.2|198\.51\.100|203\.0\.113)\.\d+
     | ([\w-]+\.)*(example|invalid|localhost|test)(\.(com|net|org))?
     | (www\.)?rfc-editor\.org | docs\.kernel\.org | keepachangelog\.com | semver\.org
@@ -36,8 +35,7 @@ def complain_line(line):
         if match:
             yield f'{match.group()!r}: {what}'
     for match in URL.finditer(line):
-        host = re.sub(r'(?<=\w):\d*$', '', match.group(1))
-        if not URL_HOSTS.fullmatch(host):
+        if not URL_HOSTS.fullmatch(match.group(1)):
             yield f'{match.group()!r}: an address that is no example'
 
 
