@@ -30,6 +30,7 @@ enum {
 	DRAIN_LEN = 4096,
 	DRAIN_MAX = 16, /* reads */
 	SNI_LEN = 256,
+	EXT_SUPPORTED_VERSIONS = 43,
 };
 
 struct ktls_handshake {
@@ -37,6 +38,7 @@ struct ktls_handshake {
 	struct ktls_secret secrets[_KTLS_DIRECTION_N];
 	bool heard;	  /* the peer has sent something */
 	bool not_tls;	  /* which did not look like a record */
+	bool no_tls12;	  /* and is a client that lists versions, but not this one */
 	int socket_errno; /* of the push or pull that failed */
 	int verify_error; /* our verdict on the peer's certificate */
 	enum ktls_alert verify_alert;
@@ -112,14 +114,48 @@ static int verify_peer(gnutls_session_t session)
 	struct ktls_conn *conn = gnutls_session_get_ptr(session);
 	struct ktls_handshake *handshake = conn->handshake;
 	const struct ktls_config *config = conn->config;
+	unsigned int n;
 
 	if (config->insecure_no_verify)
+		return 0;
+	/* A client that was only asked may have none. */
+	if (config->client_auth == KTLS_CLIENT_AUTH_REQUEST &&
+	    !gnutls_certificate_get_peers(session, &n))
 		return 0;
 	handshake->verify_error =
 		ktls_credentials_verify(session, config->role,
 					config->role == KTLS_CLIENT ? conn->server_name : NULL,
 					&handshake->verify_alert);
 	return handshake->verify_error ? GNUTLS_E_CERTIFICATE_ERROR : 0;
+}
+
+static int look_for_tls12(void *ptr, unsigned int extension, const unsigned char *data,
+			  unsigned int len)
+{
+	struct ktls_handshake *handshake = ptr;
+
+	if (extension != EXT_SUPPORTED_VERSIONS)
+		return 0;
+	handshake->no_tls12 = true;
+	for (unsigned int i = 1; i + 1 < len; i += 2) {
+		if (data[i] == KTLS_TLS_1_2 >> 8 && data[i + 1] == (KTLS_TLS_1_2 & 0xff))
+			handshake->no_tls12 = false;
+	}
+	return 0;
+}
+
+/* A GnuTLS server of TLS 1.2 alone does not look there, and would miss a suite instead. */
+static int look_at_hello(gnutls_session_t session, unsigned int type, unsigned int when,
+			 unsigned int incoming, const gnutls_datum_t *message)
+{
+	struct ktls_conn *conn = gnutls_session_get_ptr(session);
+
+	(void)type;
+	(void)when;
+	if (incoming)
+		gnutls_ext_raw_parse(conn->handshake, look_for_tls12, message,
+				     GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO);
+	return 0;
 }
 
 /* Beginning */
@@ -140,8 +176,10 @@ static int set_alpn(const struct ktls_config *config, gnutls_session_t session)
 	for (size_t i = 0; i < config->alpn_n; i++)
 		protocols[i] = (gnutls_datum_t){ (unsigned char *)config->alpn[i],
 						 (unsigned int)strlen(config->alpn[i]) };
-	return gnutls_alpn_set_protocols(session, protocols, (unsigned int)config->alpn_n,
-					 config->role == KTLS_SERVER ? GNUTLS_ALPN_MANDATORY : 0);
+	return gnutls_alpn_set_protocols(
+		session, protocols, (unsigned int)config->alpn_n,
+		config->role == KTLS_SERVER ? GNUTLS_ALPN_MANDATORY | GNUTLS_ALPN_SERVER_PRECEDENCE
+					    : 0);
 }
 
 static int set_role(const struct ktls_conn *conn, gnutls_session_t session)
@@ -174,6 +212,8 @@ static int set_session(struct ktls_conn *conn, gnutls_session_t session)
 	gnutls_session_set_ptr(session, conn);
 	gnutls_session_set_verify_function(session, verify_peer);
 	gnutls_handshake_set_secret_function(session, keep_secrets);
+	gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE,
+					   look_at_hello);
 	/* GnuTLS would obey SSLKEYLOGFILE by itself: secrets are never logged unasked. */
 	gnutls_session_set_keylog_function(session, NULL);
 	gnutls_transport_set_ptr(session, conn);
@@ -265,6 +305,29 @@ static void drain_input(const struct ktls_conn *conn)
 	}
 }
 
+static bool is_tls13(gnutls_session_t session)
+{
+	return gnutls_protocol_get_version(session) == GNUTLS_TLS1_3;
+}
+
+/* GnuTLS's server looks for a suite of TLS 1.2 before it asks whether both offer that version. */
+static int true_cause(const struct ktls_conn *conn, int rc)
+{
+	if (rc == GNUTLS_E_NO_CIPHER_SUITES && !is_tls13(conn->handshake->session) &&
+	    (conn->handshake->no_tls12 || conn->config->protocol_min == KTLS_TLS_1_3))
+		return GNUTLS_E_UNSUPPORTED_VERSION_PACKET;
+	return rc;
+}
+
+/* GnuTLS would say decode_error of a missing certificate in TLS 1.2 (RFC 5246 7.4.6). */
+static void send_alert(gnutls_session_t session, int rc)
+{
+	if (rc == GNUTLS_E_NO_CERTIFICATE_FOUND && !is_tls13(session))
+		gnutls_alert_send(session, GNUTLS_AL_FATAL, GNUTLS_A_HANDSHAKE_FAILURE);
+	else
+		gnutls_alert_send_appropriate(session, rc);
+}
+
 static void tell_peer(struct ktls_conn *conn, int rc)
 {
 	struct ktls_handshake *handshake = conn->handshake;
@@ -276,7 +339,7 @@ static void tell_peer(struct ktls_conn *conn, int rc)
 		gnutls_alert_send(handshake->session, GNUTLS_AL_FATAL,
 				  (gnutls_alert_description_t)handshake->verify_alert);
 	else
-		gnutls_alert_send_appropriate(handshake->session, rc);
+		send_alert(handshake->session, rc);
 	drain_input(conn);
 }
 
@@ -339,8 +402,7 @@ static int take_parameters(struct ktls_conn *conn)
 	if (i == _KTLS_CIPHER_N || gnutls_record_check_pending(session))
 		return -KTLS_E_CRYPTO;
 	conn->cipher = i;
-	conn->protocol =
-		gnutls_protocol_get_version(session) == GNUTLS_TLS1_3 ? KTLS_TLS_1_3 : KTLS_TLS_1_2;
+	conn->protocol = is_tls13(session) ? KTLS_TLS_1_3 : KTLS_TLS_1_2;
 	conn->payload_max = (uint16_t)gnutls_record_get_max_size(session);
 	conn->suite = gnutls_ciphersuite_get(session);
 	return 0;
@@ -402,5 +464,5 @@ int ktls_handshake_step(struct ktls_conn *conn)
 	} while (rc == GNUTLS_E_INTERRUPTED || rc == GNUTLS_E_WARNING_ALERT_RECEIVED);
 	if (rc == GNUTLS_E_AGAIN)
 		return gnutls_record_get_direction(session) ? KTLS_WANT_WRITE : KTLS_WANT_READ;
-	return rc < 0 ? handshake_failed(conn, rc) : hand_over(conn);
+	return rc < 0 ? handshake_failed(conn, true_cause(conn, rc)) : hand_over(conn);
 }
