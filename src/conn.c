@@ -151,7 +151,7 @@ static int fail_required(struct ktls_conn *conn, enum ktls_direction direction)
 		"handing %s to the kernel, which the config requires: %s%s%s. To do: %s",
 		direction == KTLS_TX ? "TX" : "RX", ktls_reason_text(half->reason),
 		half->reason_errno ? ": " : "",
-		half->reason_errno ? ktls_strerror(half->reason_errno) : "",
+		half->reason_errno ? ktls_strerror(-half->reason_errno) : "",
 		ktls_reason_remedy(half->reason));
 }
 
