@@ -201,6 +201,12 @@ class Process:
     def errors(self):
         return self.err.read_text(errors='replace')
 
+    def line(self, word):
+        """The line of its errors in which this stands."""
+        lines = [line for line in self.errors().splitlines() if word in line]
+        check(lines, '%s did not say "%s"' % (self.name(), word))
+        return lines[-1]
+
     def facts(self):
         """What peer.c prints: key=value."""
         return dict(line.split('=', 1) for line in self.errors().splitlines() if '=' in line)
@@ -378,6 +384,15 @@ def check_facts(facts, protocol, cipher, witness):
             direction, facts[direction], facts[direction + '_reason'], wanted))
         witness.check(direction, wanted)
     return 'tx=%s rx=%s' % (facts['tx'], facts['rx'])
+
+
+def check_line(line, protocol, cipher, witness):
+    """The same, of a line in which the command says it."""
+    for direction in ('tx', 'rx'):
+        wanted = expected(protocol, cipher, direction)
+        check('%s=%s' % (direction, wanted) in line, '"%s", not %s' % (line, wanted))
+        witness.check(direction, wanted)
+    return line
 
 
 def check_closed(facts, read='KTLS_EOF', write='KTLS_DONE'):

@@ -39,6 +39,7 @@
 enum {
 	LIMIT_S = 600, /* whoever started us may be gone */
 	LIMIT_BUFFER = 64 * 1024,
+	FRUITLESS_MAX = 4,
 	PAUSE_MS = 1,
 };
 
@@ -67,6 +68,7 @@ struct pump {
 	int rx, tx;	/* the latest answers */
 	bool rx_ended, tx_ended;
 	bool progress;
+	unsigned int fruitless; /* turns in a row that moved nothing */
 	char buf[LIMIT_BUFFER];
 	size_t start, end;
 };
@@ -302,8 +304,8 @@ static void step_tx(struct pump *pump)
 		pump->tx_ended = true;
 }
 
-/* Waits for what could make either step go on. Some kernels call a socket ready that is not: see
- * <ktls/conn.h>; a pause keeps that from spinning. */
+/* Waits for what could make either step go on. Some kernels call a socket ready that is not: a
+ * pause keeps that from spinning. */
 static void await(const struct pump *pump)
 {
 	bool want_in = !pump->echo && !pump->in_ended && !has_output(pump);
@@ -317,7 +319,8 @@ static void await(const struct pump *pump)
 	if (!pump->tx_ended && pump->tx == KTLS_WANT_WRITE)
 		pollfds[0].events |= POLLOUT;
 	poll(pollfds, 2, pollfds[0].events ? -1 : PAUSE_MS);
-	poll(NULL, 0, PAUSE_MS);
+	if (pump->fruitless > FRUITLESS_MAX)
+		poll(NULL, 0, PAUSE_MS);
 }
 
 static void run(struct pump *pump)
@@ -326,6 +329,7 @@ static void run(struct pump *pump)
 		pump->progress = false;
 		step_rx(pump);
 		step_tx(pump);
+		pump->fruitless = pump->progress ? 0 : pump->fruitless + 1;
 		if (!pump->progress && !(pump->rx_ended && pump->tx_ended))
 			await(pump);
 	}
