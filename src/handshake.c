@@ -30,6 +30,7 @@ enum {
 	DRAIN_LEN = 4096,
 	DRAIN_MAX = 16, /* reads */
 	SNI_LEN = 256,
+	RECEIVED_MAX = 1 << 18, /* bytes of a handshake; GnuTLS keeps a message of up to 16 MiB */
 	EXT_SUPPORTED_VERSIONS = 43,
 };
 
@@ -38,7 +39,9 @@ struct ktls_handshake {
 	struct ktls_secret secrets[_KTLS_DIRECTION_N];
 	bool heard;	  /* the peer has sent something */
 	bool not_tls;	  /* which did not look like a record */
+	bool ended;	  /* the peer has ended the transport */
 	bool no_tls12;	  /* and is a client that lists versions, but not this one */
+	size_t received;  /* bytes */
 	int socket_errno; /* of the push or pull that failed */
 	int verify_error; /* our verdict on the peer's certificate */
 	enum ktls_alert verify_alert;
@@ -76,18 +79,27 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *buf, size_t len)
 	struct ktls_handshake *handshake = conn->handshake;
 	struct iovec iov = { .iov_base = buf, .iov_len = len };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n = ktls_sys.recvmsg(conn->fd, &msg, MSG_DONTWAIT);
 	uint8_t first;
+	ssize_t n;
 
+	if (handshake->received > RECEIVED_MAX) {
+		gnutls_transport_set_errno(handshake->session, EMSGSIZE);
+		return -1;
+	}
+	n = ktls_sys.recvmsg(conn->fd, &msg, MSG_DONTWAIT);
 	if (n < 0) {
 		if (errno != EAGAIN && errno != EINTR)
 			handshake->socket_errno = errno;
 		gnutls_transport_set_errno(handshake->session, errno);
-	} else if (n && !handshake->heard) {
+	} else if (!n) {
+		handshake->ended = true;
+	} else if (!handshake->heard) {
 		first = *(const uint8_t *)buf;
 		handshake->heard = true;
 		handshake->not_tls = first < RECORD_TYPE_MIN || first > RECORD_TYPE_MAX;
 	}
+	if (n > 0)
+		handshake->received += (size_t)n;
 	return n;
 }
 
@@ -260,7 +272,6 @@ static int error_of(const struct ktls_handshake *handshake, int rc)
 		int error;
 	} table[] = {
 		{ GNUTLS_E_FATAL_ALERT_RECEIVED, -KTLS_E_ALERT },
-		{ GNUTLS_E_PREMATURE_TERMINATION, KTLS_CLOSED },
 		{ GNUTLS_E_UNSUPPORTED_VERSION_PACKET, -KTLS_E_NO_SHARED_PROTOCOL },
 		{ GNUTLS_E_NO_CIPHER_SUITES, -KTLS_E_NO_SHARED_SUITE },
 		{ GNUTLS_E_UNKNOWN_CIPHER_SUITE, -KTLS_E_NO_SHARED_SUITE },
@@ -272,7 +283,6 @@ static int error_of(const struct ktls_handshake *handshake, int rc)
 		{ GNUTLS_E_CERTIFICATE_REQUIRED, -KTLS_E_PEER_CERTIFICATE },
 		{ GNUTLS_E_CERTIFICATE_ERROR, -KTLS_E_PEER_CERTIFICATE },
 		{ GNUTLS_E_RECORD_OVERFLOW, -KTLS_E_BAD_RECORD },
-		{ GNUTLS_E_UNEXPECTED_PACKET_LENGTH, -KTLS_E_BAD_RECORD },
 		{ GNUTLS_E_DECRYPTION_FAILED, -KTLS_E_BAD_MAC },
 		{ GNUTLS_E_MEMORY_ERROR, -ENOMEM },
 		{ GNUTLS_E_INTERNAL_ERROR, -KTLS_E_CRYPTO },
@@ -284,6 +294,8 @@ static int error_of(const struct ktls_handshake *handshake, int rc)
 		return -KTLS_E_NOT_TLS;
 	if (handshake->verify_error)
 		return handshake->verify_error;
+	if (handshake->ended)
+		return KTLS_CLOSED;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if (table[i].gnutls == rc)
 			return table[i].error;
@@ -313,6 +325,8 @@ static bool is_tls13(gnutls_session_t session)
 /* GnuTLS's server looks for a suite of TLS 1.2 before it asks whether both offer that version. */
 static int true_cause(const struct ktls_conn *conn, int rc)
 {
+	if (conn->handshake->received > RECEIVED_MAX)
+		return GNUTLS_E_HANDSHAKE_TOO_LARGE;
 	if (rc == GNUTLS_E_NO_CIPHER_SUITES && !is_tls13(conn->handshake->session) &&
 	    (conn->handshake->no_tls12 || conn->config->protocol_min == KTLS_TLS_1_3))
 		return GNUTLS_E_UNSUPPORTED_VERSION_PACKET;
@@ -332,8 +346,7 @@ static void tell_peer(struct ktls_conn *conn, int rc)
 {
 	struct ktls_handshake *handshake = conn->handshake;
 
-	if (handshake->socket_errno || rc == GNUTLS_E_FATAL_ALERT_RECEIVED ||
-	    rc == GNUTLS_E_PREMATURE_TERMINATION)
+	if (handshake->socket_errno || handshake->ended || rc == GNUTLS_E_FATAL_ALERT_RECEIVED)
 		return;
 	if (handshake->verify_error)
 		gnutls_alert_send(handshake->session, GNUTLS_AL_FATAL,
