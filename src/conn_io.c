@@ -27,15 +27,24 @@ static bool is_want(int rc)
 	return rc == KTLS_WANT_READ || rc == KTLS_WANT_WRITE || rc == KTLS_WANT_BUFFER;
 }
 
-/* How a call waits. Kernels before 6.12 say "readable" of half a record, and any says "writable"
- * while it still holds one: so a wait that ends at once, again and again, becomes a pause. */
+/* How a call waits. Where the kernel protects, kernels before 6.12 say "readable" of half a record,
+ * and any says "writable" while it still holds one: so a wait that ends at once, again and again
+ * with no byte moved between, becomes a pause. */
 struct waiter {
 	uint64_t deadline_ns;
+	uint64_t moved; /* bytes, until the last wait */
 	unsigned int fruitless;
 };
 
-/* 0: try again; else what the call answers. */
-static int wait_for(struct ktls_conn *conn, struct waiter *waiter, int want)
+static bool poll_may_mislead(const struct ktls_conn *conn, int want)
+{
+	enum ktls_direction direction = want == KTLS_WANT_READ ? KTLS_RX : KTLS_TX;
+
+	return conn->half[direction].protect == &ktls_protect_kernel;
+}
+
+/* 0: try again; else what the call answers. `moved`: bytes that the call has moved so far. */
+static int wait_for(struct ktls_conn *conn, struct waiter *waiter, int want, uint64_t moved)
 {
 	uint64_t began_ns;
 	int rc;
@@ -44,6 +53,9 @@ static int wait_for(struct ktls_conn *conn, struct waiter *waiter, int want)
 		return want;
 	if (want == KTLS_WANT_BUFFER)
 		return ktls_pool_wait(conn->config->pool, waiter->deadline_ns);
+	if (moved != waiter->moved || !poll_may_mislead(conn, want))
+		waiter->fruitless = 0;
+	waiter->moved = moved;
 	began_ns = ktls_deadline_clock();
 	if (waiter->fruitless > FRUITLESS_MAX)
 		ktls_sys.poll(NULL, 0, PAUSE_MS);
@@ -99,7 +111,7 @@ int ktls_conn_handshake(struct ktls_conn *conn, uint64_t deadline_ns)
 		rc = ktls_handshake_step(conn);
 		if (!is_want(rc))
 			return rc;
-		rc = wait_for(conn, &waiter, rc);
+		rc = wait_for(conn, &waiter, rc, 0);
 		if (rc)
 			return rc;
 	}
@@ -188,7 +200,7 @@ int ktls_conn_readv(struct ktls_conn *conn, const struct iovec *iov, int iovcnt,
 		if (*ret_n || (rc && !is_want(rc)))
 			return rc;
 		if (rc)
-			rc = wait_for(conn, &waiter, rc);
+			rc = wait_for(conn, &waiter, rc, 0);
 		if (rc)
 			return rc;
 	}
@@ -255,7 +267,7 @@ int ktls_conn_writev(struct ktls_conn *conn, const struct iovec *iov, int iovcnt
 		rc = write_some(conn, &cursor, ret_n);
 		if (!is_want(rc))
 			return rc;
-		rc = wait_for(conn, &waiter, rc);
+		rc = wait_for(conn, &waiter, rc, *ret_n);
 		if (rc)
 			return rc;
 	}
@@ -334,7 +346,7 @@ int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uin
 	for (;;) {
 		rc = sendfile_some(conn, file_fd, offset, len, ret_n);
 		if (is_want(rc))
-			rc = wait_for(conn, &waiter, rc);
+			rc = wait_for(conn, &waiter, rc, *ret_n);
 		else
 			break;
 		if (rc)
@@ -380,7 +392,7 @@ int ktls_conn_shutdown(struct ktls_conn *conn, uint64_t deadline_ns)
 		if (rc < 0)
 			return fail_io(conn, rc, "ending the connection");
 		if (rc)
-			rc = wait_for(conn, &waiter, rc);
+			rc = wait_for(conn, &waiter, rc, 0);
 		if (rc)
 			return rc;
 	}
