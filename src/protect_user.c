@@ -425,7 +425,8 @@ static int receive(struct ktls_conn *conn, struct ktls_cursor *cursor, uint8_t *
 
 	if (!rc && !user->plain_len)
 		rc = next_record(conn, half);
-	*ret_alert = (enum ktls_alert)user->alert;
+	/* What the socket answered is nobody's alert. */
+	*ret_alert = user->error ? (enum ktls_alert)user->alert : KTLS_ALERT_NONE;
 	if (rc)
 		return rc;
 	*ret_type = user->plain_type;
