@@ -98,10 +98,13 @@ static int want_of(int status)
 	return SESSION_OVER;
 }
 
-static void log_error(const struct session *session, const char *what)
+/* In the connection's words, or, where it has not failed, in the code's. */
+static void log_error(const struct session *session, int status, const char *what)
 {
+	const char *text = ktls_conn_error(session->conn);
+
 	if (session->site->verbose)
-		fprintf(stderr, "%s: %s\n", what, ktls_conn_error(session->conn));
+		fprintf(stderr, "%s: %s\n", what, *text ? text : ktls_strerror(status));
 }
 
 /* A peer may write anything into its target; on our terminal it stays text. */
@@ -140,7 +143,7 @@ static int wait_or_fail(struct session *session, int status, const char *what)
 {
 	if (status >= 0)
 		return want_of(status);
-	log_error(session, what);
+	log_error(session, status, what);
 	shutdown(session->fd, SHUT_WR);
 	return enter(session, STATE_LINGER_RAW);
 }
@@ -382,9 +385,12 @@ uint64_t session_progress(const struct session *session)
 
 void session_stop(struct session *session)
 {
-	if (session->state == STATE_REQUEST && !http_reader_started(session->reader) &&
-	    ktls_conn_shutdown(session->conn, KTLS_NOW) < 0)
-		log_error(session, "stopping");
+	int status = KTLS_DONE;
+
+	if (session->state == STATE_REQUEST && !http_reader_started(session->reader))
+		status = ktls_conn_shutdown(session->conn, KTLS_NOW);
+	if (status < 0)
+		log_error(session, status, "stopping");
 }
 
 int session_new(struct session **ret_session, struct session_site *site, int fd)
