@@ -247,14 +247,21 @@ static int check_socket(int fd)
 }
 
 /* The ULP goes on early: it changes nothing until a key is set, and a peer's early FIN cannot
- * refuse it then. */
+ * refuse it then. Where the kernel has none it is not asked again: it would look for the module
+ * each time. */
 static void attach_ulp(struct ktls_conn *conn)
 {
+	const struct ktls_probe *probe = conn->config->probe;
 	unsigned int reason;
 	int rc;
 
-	if (!conn->config->probe)
+	if (!probe)
 		return;
+	if (probe->ulp) {
+		conn->ulp_reason = probe->ulp;
+		conn->ulp_errno = probe->ulp_errno;
+		return;
+	}
 	rc = kern_attach(conn->fd, &reason);
 	if (rc < 0) {
 		conn->ulp_reason = (uint16_t)reason;
