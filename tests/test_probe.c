@@ -301,9 +301,14 @@ Test(unit, what_never_arrives_is_not_waited_for_long, .timeout = 20)
 
 Test(unit, without_sockets_there_is_no_loopback)
 {
-	const struct rlimit none = { 0, 0 };
+	struct rlimit all, none;
 
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &all), 0);
+	none = all;
+	none.rlim_cur = 0;
 	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	kern_probe();
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &all), 0);
 
 	assert_all(kern_probe(), KTLS_REASON_NO_LOOPBACK);
 	cr_assert_eq(kern_probe()->ulp_errno, EMFILE);
