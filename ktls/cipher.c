@@ -44,7 +44,8 @@ static const struct kern_cipher ciphers[_KTLS_CIPHER_N] = {
 	static_assert(offsetof(struct type, key) == 4 + KERN_IV_LEN - (salt_length), "key"); \
 	static_assert(offsetof(struct type, salt) == \
 		      4 + KERN_IV_LEN - (salt_length) + (key_length), "salt"); \
-	static_assert(offsetof(struct type, rec_seq) == 4 + KERN_IV_LEN + (key_length), "rec_seq"); \
+	static_assert(offsetof(struct type, rec_seq) == 4 + KERN_IV_LEN + (key_length), \
+		      "rec_seq"); \
 	static_assert(sizeof(struct type) == 4 + KERN_IV_LEN + (key_length) + 8, "size"); \
 	static_assert(sizeof(struct type) <= KERN_CRYPTO_MAX, "room")
 

@@ -74,8 +74,8 @@ enum ktls_reason {
 	KTLS_REASON_NO_CIPHER,	   /* the kernel lacks the cipher, or its module */
 	KTLS_REASON_OLD_KERNEL,	   /* the kernel is too old for it */
 	KTLS_REASON_NO_REKEY, /* the kernel cannot change keys, and the config would rather stay */
-	KTLS_REASON_RECORD_SIZE,   /* the peer takes only smaller records than the kernel makes */
-	KTLS_REASON_SECCOMP,  /* a seccomp filter or security module forbids it */
+	KTLS_REASON_RECORD_SIZE, /* the peer takes only smaller records than the kernel makes */
+	KTLS_REASON_SECCOMP,	 /* a seccomp filter or security module forbids it */
 	KTLS_REASON_NO_LOOPBACK, /* the probe could not make a loopback connection */
 	KTLS_REASON_REFUSED,	 /* the kernel refused it otherwise; the errno is kept beside */
 	_KTLS_REASON_N,

@@ -90,7 +90,8 @@ static const struct reason reasons[_KTLS_REASON_N] = {
 				   "KeyUpdate "
 				   "ends the connection" },
 	[KTLS_REASON_RECORD_SIZE] = { "record-size",
-				      "the peer takes only smaller records than the kernel makes", "" },
+				      "the peer takes only smaller records than the kernel makes",
+				      "" },
 	[KTLS_REASON_SECCOMP] = { "seccomp", "a seccomp filter or security module forbids it",
 				  "allow setsockopt(SOL_TCP, TCP_ULP) and setsockopt(SOL_TLS)" },
 	[KTLS_REASON_NO_LOOPBACK] = { "no-loopback",
