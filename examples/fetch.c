@@ -36,6 +36,10 @@ int main(int argc, char **argv)
 	struct ktls_conn *conn = NULL;
 	int r, fd = argc > 2 ? tcp_connect(argv[1], argv[2]) : -1;
 
+	if (fd < 0) {
+		fprintf(stderr, "fetch HOST PORT [CA.pem]: no connection\n");
+		return 2;
+	}
 	r = ktls_config_new(&config, KTLS_CLIENT);
 	if (r == KTLS_DONE && argc > 3)
 		r = ktls_config_add_trust_file(config, argv[3]);
