@@ -36,7 +36,7 @@ static void list_features(const struct ktls_probe *probe, struct feature ret_fea
 	const struct feature features[N_FEATURES] = {
 		{ "rekey_tx", "change the key we send with (KeyUpdate)", probe->rekey[KTLS_TX] },
 		{ "rekey_rx", "change the key we receive with", probe->rekey[KTLS_RX] },
-		{ "tx_zerocopy_ro", "sendfile without a copy, on a NIC that encrypts",
+		{ "tx_zerocopy_ro", "sendfile with no copy, where a NIC encrypts",
 		  probe->tx_zerocopy_ro },
 		{ "rx_expect_no_pad", "receive unpadded records without a copy",
 		  probe->rx_expect_no_pad },
@@ -72,6 +72,27 @@ static bool is_met(const struct ktls_probe *probe, unsigned int reason)
 	return probe->ulp == reason;
 }
 
+/* Words in lines of at most LINE_LEN columns, after what has been printed up to `column`. */
+static void print_words(const char *text, size_t column)
+{
+	enum {
+		LINE_LEN = 78,
+	};
+
+	while (*text) {
+		size_t len = strcspn(text, " ");
+
+		if (column + 1 + len > LINE_LEN)
+			column = (size_t)printf("\n  ") - 1;
+		else
+			column += (size_t)printf(" ");
+		column += (size_t)printf("%.*s", (int)len, text);
+		text += len;
+		text += strspn(text, " ");
+	}
+	printf("\n");
+}
+
 static void print_reasons(const struct ktls_probe *probe)
 {
 	bool begun = false;
@@ -84,9 +105,10 @@ static void print_reasons(const struct ktls_probe *probe)
 		if (!begun)
 			printf("\n");
 		begun = true;
-		printf("%s: %s\n", ktls_reason_name(reason), ktls_reason_text(reason));
+		print_words(ktls_reason_text(reason),
+			    (size_t)printf("%s:", ktls_reason_name(reason)));
 		if (*remedy)
-			printf("  %s\n", remedy);
+			print_words(remedy, (size_t)printf("  To do:"));
 	}
 }
 

@@ -403,8 +403,9 @@ def clients_vanish():
         plain.sendall(hello[:turn * len(hello) // 39])
         (vanish if turn % 2 else socket.socket.close)(plain)
         with connection(port) as tls:
-            tls.sendall(get('data.bin')[:8 * turn])
-            if turn % 4 == 3:
+            request = get('data.bin')
+            tls.sendall(request[:8 * turn])
+            if turn % 4 == 3 and 8 * turn > len(request):
                 tls.recv(1)
             (vanish if turn % 2 else socket.socket.close)(tls)
     check_serves(port)
