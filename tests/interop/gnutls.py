@@ -14,23 +14,11 @@ SIZE = 1234567
 SIZE_TO_CLI = 123456  # it writes byte by byte
 
 
-def gnutls_client(port, *options, **rest):
-    """What it has to say goes to a log, so that its output is what came."""
-    return kit.Process('gnutls-cli', '--port', port, '--x509cafile', kit.path('ca.pem'),
-                       '--logfile', kit.new_path('log'), *options, 'localhost', **rest)
-
-
-def gnutls_server(*options):
-    return kit.start_server(lambda port: [
-        'gnutls-serv', '--port', port, '--disable-client-cert', '--quiet', '--x509certfile',
-        kit.path('ec.pem'), '--x509keyfile', kit.path('ec.key'), *options])
-
-
 def client_downloads(protocol, cipher):
     """Ours is the only close_notify: gnutls-cli answers one by closing its socket."""
     file, witness = kit.payload(SIZE_TO_CLI), kit.Witness()
     server, port = kit.peer_server('--file', file)
-    client = gnutls_client(port, kit.gnutls_priority(protocol, cipher), stdin=None).run()
+    client = kit.gnutls_client(port, kit.gnutls_priority(protocol, cipher), stdin=None).run()
     server.wait()
 
     kit.check_same(client.out, file)
@@ -41,7 +29,7 @@ def client_downloads(protocol, cipher):
 def client_uploads(protocol, cipher):
     file, witness = kit.payload(SIZE), kit.Witness()
     server, port = kit.peer_server(stdin=None)
-    gnutls_client(port, kit.gnutls_priority(protocol, cipher), stdin=file).run()
+    kit.gnutls_client(port, kit.gnutls_priority(protocol, cipher), stdin=file).run()
     server.run()
 
     kit.check_same(server.out, file)
@@ -52,7 +40,7 @@ def client_uploads(protocol, cipher):
 def server_echoes(protocol, cipher):
     lines = [b'%d %s\n' % (number, b'x' * (number * 37 % 900)) for number in range(40)]
     witness = kit.Witness()
-    _, port = gnutls_server('--echo', kit.gnutls_priority(protocol, cipher))
+    _, port = kit.gnutls_server('--echo', kit.gnutls_priority(protocol, cipher))
     client = kit.peer_client(port, stdin=None)
     done = 0
     for line in lines:
@@ -70,7 +58,7 @@ def server_echoes(protocol, cipher):
 def server_serves(protocol, cipher):
     """A file by HTTP, to `ktls get`; its end is the close_notify."""
     file, witness = kit.payload(SIZE), kit.Witness()
-    _, port = gnutls_server('--http', '--httpdata', file, kit.gnutls_priority(protocol, cipher))
+    _, port = kit.gnutls_server('--http', '--httpdata', file, kit.gnutls_priority(protocol, cipher))
     client, got = kit.tool_get(port, '', '--tls', protocol)
     client.run()
 
@@ -82,7 +70,7 @@ def tool_serves(protocol, cipher):
     """gnutls-cli asks `ktls serve` by hand; what comes is head and file."""
     file, witness = kit.payload(SIZE_TO_CLI), kit.Witness()
     server, port = kit.tool_server(kit.directory)
-    client = gnutls_client(port, kit.gnutls_priority(protocol, cipher), stdin=None)
+    client = kit.gnutls_client(port, kit.gnutls_priority(protocol, cipher), stdin=None)
     client.send(b'GET /%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n'
                 % os.path.basename(file).encode())
     client.run()

@@ -8,17 +8,20 @@ peer.c. A case is a function; it fails by raising, and whatever it started is en
 """
 
 import atexit
+import contextlib
 import ctypes
 import hashlib
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -60,10 +63,14 @@ def matrix():
     return [(protocol, cipher) for protocol in PROTOCOLS for cipher in CIPHERS]
 
 
+def openssl_version(protocol):
+    return '-tls1_3' if protocol == '1.3' else '-tls1_2'
+
+
 def openssl_suite(protocol, cipher):
     """The options of s_client, s_server: this version, this suite."""
     option = '-ciphersuites' if protocol == '1.3' else '-cipher'
-    return ['-tls1_3' if protocol == '1.3' else '-tls1_2', option, CIPHERS[cipher][protocol]]
+    return [openssl_version(protocol), option, CIPHERS[cipher][protocol]]
 
 
 def gnutls_priority(protocol, cipher):
@@ -150,16 +157,20 @@ def _die_with_us():
 
 
 class Process:
-    """A program with its output in files; `stdin` is a file, or None for a pipe that stays open."""
+    """
+    A program with its output in files; `stdin` is a file, or None for a pipe that stays open. With
+    `held` its output goes into a pipe that nobody reads before release(), so that it stalls.
+    """
 
-    def __init__(self, *arguments, stdin='/dev/null', cwd=None, env=None):
+    def __init__(self, *arguments, stdin='/dev/null', held=False, env=None):
         self.arguments = [str(argument) for argument in arguments]
         self.out, self.err = new_path('out'), new_path('err')
+        self.carrier = None
         source = open(stdin, 'rb') if stdin else subprocess.PIPE
         with open(self.out, 'wb') as out, open(self.err, 'wb') as err:
             self.child = subprocess.Popen(
-                self.arguments, stdin=source, stdout=out, stderr=err, cwd=cwd or directory,
-                preexec_fn=_die_with_us, env=dict(os.environ, **(env or {})))
+                self.arguments, stdin=source, stdout=subprocess.PIPE if held else out, stderr=err,
+                cwd=directory, preexec_fn=_die_with_us, env=dict(os.environ, **(env or {})))
         if stdin:
             source.close()
         _running.append(self)
@@ -171,12 +182,27 @@ class Process:
     def end_input(self):
         self.child.stdin.close()
 
+    def await_held(self):
+        check(select.select([self.child.stdout], [], [], LIMIT_S)[0],
+              '%s has put nothing out after %d s' % (self.name(), LIMIT_S))
+
+    def release(self):
+        def carry():
+            with open(self.out, 'wb') as out:
+                shutil.copyfileobj(self.child.stdout, out)
+
+        self.carrier = threading.Thread(target=carry)
+        self.carrier.start()
+
     def wait(self):
         """The exit status; negative is a signal."""
         try:
-            return self.child.wait(LIMIT_S)
+            status = self.child.wait(LIMIT_S)
         except subprocess.TimeoutExpired:
             raise Failure('%s has not ended after %d s' % (self.name(), LIMIT_S)) from None
+        if self.carrier:
+            self.carrier.join()
+        return status
 
     def run(self):
         """For a program that should end well."""
@@ -191,11 +217,10 @@ class Process:
         if self.child.poll() is None:
             self.child.send_signal(number)
         status = self.wait()
-        if self.child.stdin and not self.child.stdin.closed:
-            try:
-                self.child.stdin.close()
-            except BrokenPipeError:
-                pass
+        for pipe in (self.child.stdin, self.child.stdout):
+            with contextlib.suppress(BrokenPipeError):
+                if pipe:
+                    pipe.close()
         return status
 
     def errors(self):
@@ -289,6 +314,21 @@ def openssl_server(*options, **rest):
 def openssl_client(port, *options, **rest):
     return Process('openssl', 's_client', '-connect', '127.0.0.1:%d' % port, '-servername',
                    'localhost', '-CAfile', path('ca.pem'), '-verify_return_error', *options, **rest)
+
+
+def gnutls_client(port, *options, **rest):
+    """What it has to say goes to a file, `log`, so that its output is what came."""
+    log = new_path('log')
+    client = Process('gnutls-cli', '--port', port, '--x509cafile', path('ca.pem'), '--logfile', log,
+                     *options, 'localhost', **rest)
+    client.log = log
+    return client
+
+
+def gnutls_server(*options):
+    return start_server(lambda port: [
+        'gnutls-serv', '--port', port, '--disable-client-cert', '--quiet', '--x509certfile',
+        path('ec.pem'), '--x509keyfile', path('ec.key'), *options])
 
 
 def peer_server(*options, name='ec', **rest):

@@ -101,7 +101,7 @@ def server_sends_tickets(number):
 def rsa(protocol):
     file = kit.payload(SIZE)
     server, port = kit.peer_server('--file', file, name='rsa')
-    client = kit.openssl_client(port, '-quiet', '-tls1_3' if protocol == '1.3' else '-tls1_2').run()
+    client = kit.openssl_client(port, '-quiet', kit.openssl_version(protocol)).run()
     server.run()
 
     kit.check_same(client.out, file)
