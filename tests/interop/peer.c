@@ -226,8 +226,8 @@ static void step_rx(struct pump *pump)
 	char own[LIMIT_BUFFER];
 	size_t n;
 
-	/* An echo is not begun before the one before is out. */
-	if (pump->rx_ended || (pump->echo && pump->start < pump->end))
+	/* An echo is not begun before the one before is out, if it can get out. */
+	if (pump->rx_ended || (pump->echo && !pump->tx_ended && pump->start < pump->end))
 		return;
 	pump->rx = ktls_conn_read(pump->conn, pump->echo ? pump->buf : own, LIMIT_BUFFER, KTLS_NOW,
 				  &n);
