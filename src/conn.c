@@ -145,14 +145,15 @@ bool ktls_conn_promotion_due(const struct ktls_conn *conn, enum ktls_direction d
 static int fail_required(struct ktls_conn *conn, enum ktls_direction direction)
 {
 	const struct ktls_half *half = &conn->half[direction];
+	const char *remedy = ktls_reason_remedy(half->reason);
 
 	return ktls_conn_fail_alert(
 		conn, -KTLS_E_OFFLOAD, KTLS_ALERT_INTERNAL_ERROR,
-		"handing %s to the kernel, which the config requires: %s%s%s. To do: %s",
+		"handing %s to the kernel, which the config requires: %s%s%s%s%s",
 		direction == KTLS_TX ? "TX" : "RX", ktls_reason_text(half->reason),
 		half->reason_errno ? ": " : "",
 		half->reason_errno ? ktls_strerror(-half->reason_errno) : "",
-		ktls_reason_remedy(half->reason));
+		*remedy ? ". To do: " : "", remedy);
 }
 
 int ktls_conn_promote(struct ktls_conn *conn, enum ktls_direction direction)

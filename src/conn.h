@@ -78,7 +78,7 @@ struct ktls_post {
 };
 
 enum {
-	KTLS_CONN_ERROR_LEN = 192,
+	KTLS_CONN_ERROR_LEN = 256,
 };
 
 struct ktls_handshake;

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "kit.h"
 #include "pair.h"
 #include "pki.h"
@@ -102,6 +103,11 @@ struct pair pair_new(const struct pair_options *options)
 					    identity.key.len));
 	cr_assert(!ktls_config_add_trust(config[PAIR_CLIENT], authority.data, authority.len));
 	pki_identity_free(&identity);
+	for (int end = 0; end < 2 && options->probe; end++) {
+		cr_assert(!ktls_config_freeze(config[end]));
+		if (config[end]->probe)
+			config[end]->probe = options->probe;
+	}
 	return pair_join(config[PAIR_CLIENT], config[PAIR_SERVER], "localhost",
 			 options->buffer_bytes);
 }

@@ -25,8 +25,9 @@ struct pair_options {
 	enum ktls_offload tx[2];     /* by enum pair_end; default AUTO */
 	enum ktls_offload rx[2];
 	uint64_t after_bytes;
-	int buffer_bytes; /* SO_SNDBUF and SO_RCVBUF; 0: the system's */
-	size_t pool;	  /* ktls_config_set_buffers; 0: default */
+	int buffer_bytes;		/* SO_SNDBUF and SO_RCVBUF; 0: the system's */
+	size_t pool;			/* ktls_config_set_buffers; 0: default */
+	const struct ktls_probe *probe; /* believed instead of what the kernel says; NULL: that */
 };
 
 struct pair {
