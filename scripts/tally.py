@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: MIT
 """
 Counts what the runs of scripts/check gave, from meson's logs (testlog.json): every test point of a
-TAP test, and every other test once. Failures are named, each with its run; the last line is
-"N passed, N failed, N skipped", and the exit status is 0 only if nothing failed.
+TAP test, and every other test once. Failures are named, each with its run and what it said; the
+last line is "N passed, N failed, N skipped", and the exit status is 0 only if nothing failed.
 
 A test may be skipped where a kernel lacks what it needs. One that was skipped on every kernel was
 never run at all, and counts as failed. So does a run that gave no results.
@@ -16,29 +16,41 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 PLAN = re.compile(r'^1\.\.\d+', re.MULTILINE)
 POINT = re.compile(r'^(not )?ok\b[ \d]*-?[ ]*([^#\n]*?)[ ]*(#[ ]*SKIP\b.*)?$',
                    re.MULTILINE | re.IGNORECASE)
 HOW = re.compile(r'( timed out| unexpected signal.*)? *(\(\d+\.\d+s\))?$')
 
+SAID_LINES_MAX = 60
+
 PASSED, FAILED, SKIPPED = 'passed', 'failed', 'skipped'
 OF_MESON = {'OK': PASSED, 'EXPECTEDFAIL': PASSED, 'SKIP': SKIPPED}
 
 
+class Point(NamedTuple):
+    name: str
+    result: str
+    said: str = ''
+
+
 def points_of(test):
-    """(name, result) for each point of one test, as meson logged it."""
+    """The points of one test, as meson logged it."""
     name, output = test['name'], test.get('stdout') or ''
     result = OF_MESON.get(test['result'], FAILED)
     points = []
     if PLAN.search(output):
-        for match in POINT.finditer(output):
+        matches = list(POINT.finditer(output))
+        ends = [match.start() for match in matches[1:]] + [len(output)]
+        for match, end in zip(matches, ends):
             point = FAILED if match.group(1) else SKIPPED if match.group(3) else PASSED
-            points.append((f'{name}: {HOW.sub("", match.group(2))}', point))
+            points.append(Point(f'{name}: {HOW.sub("", match.group(2))}', point,
+                                output[match.start():end]))
     if not points:
-        points.append((name, result))
-    elif result == FAILED and FAILED not in (point for _, point in points):
-        points.append((f'{name} ({test["result"].lower()})', FAILED))
+        points.append(Point(name, result, output + (test.get('stderr') or '')))
+    elif result == FAILED and FAILED not in (point.result for point in points):
+        points.append(Point(f'{name} ({test["result"].lower()})', FAILED, test.get('stderr') or ''))
     return points
 
 
@@ -50,24 +62,31 @@ def results_of(path):
 def never_run(kernel_runs):
     """The names that every kernel's run skipped."""
     seen = {}
-    for results in kernel_runs:
-        for name, result in results:
-            seen.setdefault(name, set()).add(result)
+    for points in kernel_runs:
+        for point in points:
+            seen.setdefault(point.name, set()).add(point.result)
     return sorted(name for name, results in seen.items() if results == {SKIPPED})
 
 
+def show(label, point):
+    """A failure with the end of what it said; a sanitizer's report is long."""
+    said = [f'    {line}' for line in point.said.rstrip().splitlines()]
+    return '\n'.join([f'{label}: {point.name}'] + said[-SAID_LINES_MAX:])
+
+
 def tally(runs, kernel_runs, failures):
-    """runs: {label: [(name, result)]}. Returns the failures and the three numbers."""
+    """runs: {label: [Point]}. Returns the failures, and how many passed and were skipped."""
     failures = list(failures)
-    for label, results in {**runs, **kernel_runs}.items():
-        if not results:
+    everything = {**runs, **kernel_runs}
+    for label, points in everything.items():
+        if not points:
             failures.append(f'{label}: no results')
-        failures += [f'{label}: {name}' for name, result in results if result == FAILED]
+        failures += [show(label, point) for point in points if point.result == FAILED]
     idle = never_run(kernel_runs.values())
     failures += [f'{name}: skipped on every kernel' for name in idle]
-    everything = [point for results in {**runs, **kernel_runs}.values() for point in results]
-    passed = sum(result == PASSED for _, result in everything)
-    skipped = sum(result == SKIPPED and name not in idle for name, result in everything)
+    points = [point for points in everything.values() for point in points]
+    passed = sum(point.result == PASSED for point in points)
+    skipped = sum(point.result == SKIPPED and point.name not in idle for point in points)
     return failures, passed, skipped
 
 

@@ -208,31 +208,37 @@ class Readme(Tree):
 
 class Tally(Tree):
     TAP = ('TAP version 13\n1..4\n# Criterion\nok - s::a  (0.00s)\nok - s::b  # SKIP no kTLS\n'
-           'not ok - s::c timed out (1.01s)\nnot ok - s::d unexpected signal after a.c:6\n')
+           'not ok - s::c timed out (1.01s)\nnot ok - s::d unexpected signal after a.c:6\n  why\n')
 
     def results(self, *tests):
         self.write('log.json', ''.join(json.dumps(test) + '\n' for test in tests))
         return tally.results_of(f'{self.root}/log.json')
 
     def test_points_of_tap(self):
+        points = self.results({'name': 't', 'stdout': self.TAP, 'result': 'ERROR'})
+        self.assertEqual(points[3].said, 'not ok - s::d unexpected signal after a.c:6\n  why\n')
         self.assertEqual(
-            self.results({'name': 't', 'stdout': self.TAP, 'result': 'ERROR'}),
+            [point[:2] for point in points],
             [('t: s::a', 'passed'), ('t: s::b', 'skipped'), ('t: s::c', 'failed'),
              ('t: s::d', 'failed')])
 
     def test_other_ends(self):
+        points = self.results(
+            {'name': 'lint', 'stdout': 'ok this is no TAP\n', 'result': 'OK'},
+            {'name': 'gone', 'stdout': '1..2\nok - a\n', 'result': 'TIMEOUT'},
+            {'name': 'leaks', 'stdout': '1..1\nok - a\n', 'result': 'ERROR', 'stderr': 'a leak'},
+            {'name': 'absent', 'stdout': None, 'result': 'SKIP'})
+        self.assertEqual(points[4].said, 'a leak')
         self.assertEqual(
-            self.results({'name': 'lint', 'stdout': 'ok this is no TAP\n', 'result': 'OK'},
-                         {'name': 'gone', 'stdout': '1..2\nok - a\n', 'result': 'TIMEOUT'},
-                         {'name': 'leaks', 'stdout': '1..1\nok - a\n', 'result': 'ERROR'},
-                         {'name': 'absent', 'stdout': None, 'result': 'SKIP'}),
+            [point[:2] for point in points],
             [('lint', 'passed'), ('gone: a', 'passed'), ('gone (timeout)', 'failed'),
              ('leaks: a', 'passed'), ('leaks (error)', 'failed'), ('absent', 'skipped')])
 
     def test_sum(self):
-        native = [('t: a', 'passed'), ('t: b', 'skipped')]
-        old = [('k: x', 'passed'), ('k: y', 'skipped'), ('k: z', 'skipped')]
-        new = [('k: x', 'passed'), ('k: y', 'passed'), ('k: z', 'skipped')]
+        point = tally.Point
+        native = [point('t: a', 'passed'), point('t: b', 'skipped')]
+        old = [point('k: x', 'passed'), point('k: y', 'skipped'), point('k: z', 'skipped')]
+        new = [point('k: x', 'passed'), point('k: y', 'passed'), point('k: z', 'skipped')]
         failures, passed, skipped = tally.tally({'here': native}, {'old': old, 'new': new}, [])
         self.assertEqual(failures, ['k: z: skipped on every kernel'])
         self.assertEqual((passed, skipped), (4, 2))
