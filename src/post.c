@@ -97,8 +97,13 @@ static bool can_change_key(const struct ktls_conn *conn, enum ktls_direction dir
 /* The kernel has the key and cannot take another: an orderly end is all that is left. */
 static int fail_rekey(struct ktls_conn *conn, enum ktls_direction direction)
 {
+	int rc = 0;
+
 	if (!conn->close_sent)
-		ktls_post_send_alert(conn, false, KTLS_ALERT_CLOSE_NOTIFY);
+		rc = ktls_post_send_alert(conn, false, KTLS_ALERT_CLOSE_NOTIFY);
+	/* A writer comes again when there is room for it; a reader has no second chance. */
+	if (rc > 0 && direction == KTLS_TX)
+		return rc;
 	return ktls_conn_fail(conn, -KTLS_E_REKEY,
 			      "changing the key of %s: %s. To do: keep it in userspace with "
 			      "ktls_config_set_offload(), or %s",
@@ -137,8 +142,12 @@ static int pay_key_update(struct ktls_conn *conn)
 	static const uint8_t message[] = { KEY_UPDATE, 0, 0, KEY_UPDATE_LEN, UPDATE_NOT_REQUESTED };
 	int rc;
 
-	if (!can_change_key(conn, KTLS_TX))
-		return fail_rekey(conn, KTLS_TX);
+	if (!can_change_key(conn, KTLS_TX)) {
+		/* What the kernel still holds it would drop at the end, and our close_notify with
+		 * it. */
+		rc = conn->half[KTLS_TX].protect->flush(conn);
+		return rc ? rc : fail_rekey(conn, KTLS_TX);
+	}
 	rc = send_record(conn, KERN_RECORD_HANDSHAKE, message, sizeof(message));
 	if (rc)
 		return rc;
