@@ -300,8 +300,9 @@ static void step_tx(struct pump *pump)
 	} else if (!pump->echo) {
 		fill_from_stdin(pump);
 	}
+	/* What failed has failed for both directions: reading says so at once. */
 	if (pump->tx < 0)
-		pump->tx_ended = true;
+		pump->tx_ended = pump->progress = true;
 }
 
 /* Waits for what could make either step go on. Some kernels call a socket ready that is not: a
