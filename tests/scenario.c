@@ -241,6 +241,18 @@ static void end_peer(struct scenario_run *run, int subject_fd)
 	run->peer_got = peer.got;
 }
 
+static struct ktls_conn *new_end(const struct scenario *scenario, struct scenario_run *run,
+				 enum pair_end end)
+{
+	struct ktls_conn **conn = &run->pair.conn[end];
+
+	run->pair.config[end] = ktls_config_ref(scenario->config[end]);
+	cr_assert(!ktls_conn_new(conn, run->pair.config[end], run->pair.fd[end]));
+	if (end == PAIR_CLIENT)
+		cr_assert(!ktls_conn_set_server_name(*conn, "localhost"));
+	return *conn;
+}
+
 struct scenario_run scenario_run(const struct scenario *scenario, const struct seam_fault *fault)
 {
 	struct scenario_run run = {
@@ -249,16 +261,11 @@ struct scenario_run scenario_run(const struct scenario *scenario, const struct s
 	enum pair_end subject = scenario->subject;
 
 	pair_sockets(run.pair.fd, scenario->buffer_bytes);
-	seam_begin(run.pair.fd[subject], fault, peer_turn);
-	for (int end = 0; end < 2; end++) {
-		run.pair.config[end] = ktls_config_ref(scenario->config[end]);
-		cr_assert(!ktls_conn_new(&run.pair.conn[end], run.pair.config[end],
-					 run.pair.fd[end]));
-	}
-	cr_assert(!ktls_conn_set_server_name(run.pair.conn[PAIR_CLIENT], "localhost"));
 	memset(&peer, 0, sizeof(peer));
-	peer.conn = run.pair.conn[!subject];
 	peer.fd = &run.pair.fd[!subject];
+	peer.conn = new_end(scenario, &run, !subject);
+	seam_begin(run.pair.fd[subject], fault, peer_turn);
+	new_end(scenario, &run, subject);
 	while (run.step < SCENARIO_DONE) {
 		run.rc = subject_step(scenario, &run);
 		if (run.rc)
