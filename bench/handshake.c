@@ -82,7 +82,7 @@ static void compare(const struct bench_options *options, bool rsa)
 
 	bench_compare(rsa ? "server CPU of a handshake, RSA 2048"
 			  : "server CPU of a handshake, ECDSA P-256",
-		      "us", arms, sizeof(arms) / sizeof(arms[0]), options->runs);
+		      "us", arms, sizeof(arms) / sizeof(arms[0]), options);
 	bench_peer_stop(&bench.peer);
 	ktls_config_unref(bench.user);
 	ktls_config_unref(bench.automatic);
@@ -94,7 +94,7 @@ int main(int argc, char **argv)
 {
 	struct bench_options options = { .runs = 9, .amount = 500 };
 
-	bench_parse(argc, argv, "usage: handshake [-r RUNS] [-n HANDSHAKES]", &options);
+	bench_parse(argc, argv, "usage: handshake [-a ARM] [-r RUNS] [-n HANDSHAKES]", &options);
 	compare(&options, false);
 	compare(&options, true);
 	return 0;

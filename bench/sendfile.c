@@ -112,8 +112,8 @@ int main(int argc, char **argv)
 		{ "bare, blocking", run_bare_blocking, &bench },
 	};
 
-	bench_parse(argc, argv, "usage: sendfile [-r RUNS] [-n MIB] [-s BYTES of the file]",
-		    &options);
+	bench_parse(argc, argv,
+		    "usage: sendfile [-a ARM] [-r RUNS] [-n MIB] [-s BYTES of the file]", &options);
 	if (!kernel_can()) {
 		printf("sendfile: this kernel has no TLS\n");
 		return BENCH_SKIPPED;
@@ -127,7 +127,7 @@ int main(int argc, char **argv)
 		.rounds = (options.amount * MIB + options.size - 1) / options.size,
 	};
 	bench_compare("server CPU of sendfile", "ns/KiB", arms, sizeof(arms) / sizeof(arms[0]),
-		      options.runs);
+		      &options);
 	bench_peer_stop(&bench.raw);
 	bench_peer_stop(&bench.tls);
 	ktls_config_unref(bench.server);

@@ -60,9 +60,11 @@ void bench_parse(int argc, char **argv, const char *usage, struct bench_options 
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "r:n:s:")) != -1) {
+	while ((option = getopt(argc, argv, "a:r:n:s:")) != -1) {
 		if (option == 'r')
 			options->runs = (unsigned int)parse_number(optarg, BENCH_RUNS_MAX, usage);
+		else if (option == 'a')
+			options->arm = (unsigned int)parse_number(optarg, BENCH_ARMS_MAX, usage);
 		else if (option == 'n')
 			options->amount = parse_number(optarg, 1u << 20, usage);
 		else if (option == 's')
@@ -120,15 +122,30 @@ static struct series ratios(const struct series *a, const struct series *b)
 	return result;
 }
 
-void bench_compare(const char *title, const char *unit, const struct bench_arm *arms, size_t n,
-		   unsigned int runs)
+static void print_ratios(const struct bench_arm *arms, const struct series *series, size_t n)
 {
-	struct series series[BENCH_ARMS_MAX] = { 0 };
 	char name[BENCH_NAME_MAX];
 
+	for (size_t i = 0; i + 1 < n; i++) {
+		snprintf(name, sizeof(name), "%s / %s", arms[i].name, arms[n - 1].name);
+		print_series(name, ratios(&series[i], &series[n - 1]), "times");
+	}
+}
+
+void bench_compare(const char *title, const char *unit, const struct bench_arm *arms, size_t n,
+		   const struct bench_options *options)
+{
+	struct series series[BENCH_ARMS_MAX] = { 0 };
+
+	if (options->arm > n)
+		bench_die("there are %zu arms", n);
+	if (options->arm) {
+		arms += options->arm - 1;
+		n = 1;
+	}
 	for (size_t i = 0; i < n; i++) /* to warm up */
 		arms[i].run(arms[i].context);
-	for (unsigned int run = 0; run < runs; run++) {
+	for (unsigned int run = 0; run < options->runs; run++) {
 		for (size_t turn = 0; turn < n; turn++) {
 			size_t i = run % 2 ? n - 1 - turn : turn;
 
@@ -136,13 +153,10 @@ void bench_compare(const char *title, const char *unit, const struct bench_arm *
 			series[i].n = run + 1;
 		}
 	}
-	printf("%s: median of %u runs (least .. most)\n", title, runs);
+	printf("%s: median of %u runs (least .. most)\n", title, options->runs);
 	for (size_t i = 0; i < n; i++)
 		print_series(arms[i].name, series[i], unit);
-	for (size_t i = 0; i + 1 < n; i++) {
-		snprintf(name, sizeof(name), "%s / %s", arms[i].name, arms[n - 1].name);
-		print_series(name, ratios(&series[i], &series[n - 1]), "times");
-	}
+	print_ratios(arms, series, n);
 	fflush(stdout);
 }
 

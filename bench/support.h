@@ -27,9 +27,11 @@ _Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 
 /* Ends the program if rc is not 0; `detail` is the object's own sentence, or NULL. */
 void bench_must(int rc, const char *what, const char *detail);
 
-/* Options: -r RUNS, -n AMOUNT (of what is the program's to say), -s SIZE in bytes. */
+/* Options: -r RUNS, -n AMOUNT (of what is the program's to say), -s SIZE in bytes, -a ARM: only
+ * that one, counted from 1, for a profiler. */
 struct bench_options {
 	unsigned int runs;
+	unsigned int arm; /* 0: all */
 	uint64_t amount;
 	size_t size;
 };
@@ -50,7 +52,7 @@ struct bench_arm {
 /* Runs all arms in turn, so that what else the machine does meets each alike, and prints median,
  * least and most of each, and of the ratios to the last arm, run by run. */
 void bench_compare(const char *title, const char *unit, const struct bench_arm *arms, size_t n,
-		   unsigned int runs);
+		   const struct bench_options *options);
 
 /* What the other end does with each of its connections, one after the other. */
 enum bench_peer_kind {

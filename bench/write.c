@@ -66,7 +66,7 @@ static double run_rival(void *context)
 	return mb_per_s(bench, cpu_ns);
 }
 
-static void compare(struct write_bench *bench, unsigned int runs)
+static void compare(struct write_bench *bench, const struct bench_options *options)
 {
 	const struct bench_arm arms[] = {
 		{ "libktls, in userspace", run_library, bench },
@@ -78,7 +78,7 @@ static void compare(struct write_bench *bench, unsigned int runs)
 	if (!bench->bytes)
 		bench_die("no memory");
 	snprintf(title, sizeof(title), "writes of %zu bytes", bench->size);
-	bench_compare(title, "MB per CPU second", arms, sizeof(arms) / sizeof(arms[0]), runs);
+	bench_compare(title, "MB per CPU second", arms, sizeof(arms) / sizeof(arms[0]), options);
 	free(bench->bytes);
 }
 
@@ -89,7 +89,8 @@ int main(int argc, char **argv)
 	struct bench_identity identity = rival_make_identity(false);
 	struct write_bench bench;
 
-	bench_parse(argc, argv, "usage: write [-r RUNS] [-n MIB] [-s BYTES of a write]", &options);
+	bench_parse(argc, argv, "usage: write [-a ARM] [-r RUNS] [-n MIB] [-s BYTES of a write]",
+		    &options);
 	bench = (struct write_bench){
 		.peer = bench_peer_start(BENCH_PEER_TLS),
 		.server = bench_server(&identity, KTLS_OFFLOAD_NEVER, true),
@@ -100,7 +101,7 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < (options.size ? 1 : sizeof(sizes) / sizeof(sizes[0])); i++) {
 		if (!options.size)
 			bench.size = sizes[i];
-		compare(&bench, options.runs);
+		compare(&bench, &options);
 	}
 	bench_peer_stop(&bench.peer);
 	ktls_config_unref(bench.server);
