@@ -108,7 +108,7 @@ int ktls_conn_handshake(struct ktls_conn *conn, uint64_t deadline_ns)
 	if (conn->state != KTLS_STATE_HANDSHAKE)
 		return check_open(conn);
 	for (;;) {
-		rc = ktls_handshake_step(conn);
+		rc = ktls_handshake_step(conn, deadline_ns);
 		if (!is_want(rc))
 			return rc;
 		rc = wait_for(conn, &waiter, rc, 0);

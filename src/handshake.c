@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/deadline.h"
 #include "base/sys.h"
 #include "config.h"
 #include "conn.h"
@@ -36,6 +37,7 @@ enum {
 
 struct ktls_handshake {
 	gnutls_session_t session;
+	uint64_t deadline_ns; /* of the present step */
 	struct ktls_secret secrets[_KTLS_DIRECTION_N];
 	bool heard;	  /* the peer has sent something */
 	bool not_tls;	  /* which did not look like a record */
@@ -73,6 +75,26 @@ static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *iov, int iovcnt)
 	return n;
 }
 
+/* Waits here, within GnuTLS: a handshake that is left and entered again computes the Finished it
+ * expects once more. */
+static ssize_t receive(struct ktls_conn *conn, struct msghdr *msg)
+{
+	uint64_t deadline_ns = conn->handshake->deadline_ns;
+	ssize_t n;
+	int rc;
+
+	for (;;) {
+		n = ktls_sys.recvmsg(conn->fd, msg, MSG_DONTWAIT);
+		if (n >= 0 || errno != EAGAIN || deadline_ns == KTLS_NOW)
+			return n;
+		rc = ktls_deadline_poll(conn->fd, POLLIN, deadline_ns);
+		if (rc) {
+			errno = rc < 0 ? -rc : EAGAIN;
+			return -1;
+		}
+	}
+}
+
 static ssize_t pull(gnutls_transport_ptr_t ptr, void *buf, size_t len)
 {
 	struct ktls_conn *conn = ptr;
@@ -86,7 +108,7 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *buf, size_t len)
 		gnutls_transport_set_errno(handshake->session, EMSGSIZE);
 		return -1;
 	}
-	n = ktls_sys.recvmsg(conn->fd, &msg, MSG_DONTWAIT);
+	n = receive(conn, &msg);
 	if (n < 0) {
 		if (errno != EAGAIN && errno != EINTR)
 			handshake->socket_errno = errno;
@@ -467,11 +489,12 @@ static int hand_over(struct ktls_conn *conn)
 	return ktls_conn_open(conn);
 }
 
-int ktls_handshake_step(struct ktls_conn *conn)
+int ktls_handshake_step(struct ktls_conn *conn, uint64_t deadline_ns)
 {
 	gnutls_session_t session = conn->handshake->session;
 	int rc;
 
+	conn->handshake->deadline_ns = deadline_ns;
 	do {
 		rc = gnutls_handshake(session);
 	} while (rc == GNUTLS_E_INTERRUPTED || rc == GNUTLS_E_WARNING_ALERT_RECEIVED);
