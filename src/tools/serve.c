@@ -225,6 +225,8 @@ static int open_stop(void)
 	sigset_t signals;
 	int fd;
 
+	/* Who reads our lines may go away; that is no reason not to serve. */
+	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
