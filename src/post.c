@@ -279,19 +279,18 @@ static int take_alert(struct ktls_conn *conn, const uint8_t *bytes, size_t len, 
 		      size_t *used)
 {
 	struct ktls_post *post = &conn->post;
+	bool whole;
 
-	(void)len;
 	post->alert[post->alert_len++] = bytes[0];
 	*used = 1;
-	if (post->alert_len < sizeof(post->alert))
-		return 0;
+	whole = post->alert_len == sizeof(post->alert);
 	/* One alert, one record (RFC 8446 5.1). */
-	if (!ends || len > 1)
+	if (whole != (ends && len == 1))
 		return ktls_conn_fail_alert(
 			conn, -KTLS_E_PROTOCOL, KTLS_ALERT_DECODE_ERROR,
-			"reading: bytes behind an alert in its record; told the "
-			"peer decode_error");
-	return receive_alert(conn);
+			"reading: a record with other than one alert; told the peer "
+			"decode_error");
+	return whole ? receive_alert(conn) : 0;
 }
 
 static int take(struct ktls_conn *conn, uint8_t type, const uint8_t *bytes, size_t len, bool ends,

@@ -435,7 +435,8 @@ static int receive(struct ktls_conn *conn, struct ktls_cursor *cursor, uint8_t *
 		user->plain += (uint32_t)n;
 		user->plain_len -= (uint32_t)n;
 		got += n;
-		if (user->plain_len || got == left || !more_data_is_here(half) ||
+		/* An empty record is an answer of its own: they are counted. */
+		if (!n || user->plain_len || got == left || !more_data_is_here(half) ||
 		    open_record(half, (size_t)whole_record(half, ret_alert)) < 0 ||
 		    user->plain_type != KERN_RECORD_DATA)
 			break;
