@@ -170,7 +170,7 @@ def check_refused(client, status, says=''):
 
 def strangers():
     """No request is ever sent to one."""
-    for arguments in ([], ['--ca', kit.path('rsa.pem')]):
+    for arguments in ([], ['--ca', kit.identity('rsa')[1]]):
         server = Server(LENGTH + b'0123456789')
         check_refused(fetch('localhost:%d' % server.port, *arguments), 60, 'certificate')
         server.join(kit.LIMIT_S)

@@ -127,22 +127,32 @@ def check_same(got, wanted):
     check(digest(got) == digest(wanted), 'all %d bytes arrived, but not the same' % got_size)
 
 
-def make_certificates():
-    """ca.pem, and a server's ec.pem with ec.key, rsa.pem with rsa.key, for localhost."""
-    def req(*arguments):
-        subprocess.run(['openssl', 'req', '-x509', '-nodes', '-days', '2', *arguments],
-                       cwd=directory, check=True, stderr=subprocess.DEVNULL, timeout=LIMIT_S)
+CURVE = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']
 
-    curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256']
-    req(*curve, '-subj', '/CN=interop', '-keyout', 'ca.key', '-out', 'ca.pem')
-    for name, key in (('ec', curve), ('rsa', ['-newkey', 'rsa:2048'])):
-        req(*key, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-subj', '/CN=localhost',
-            '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1',
-            '-addext', 'basicConstraints=critical,CA:FALSE',
-            '-keyout', name + '.key', '-out', name + '.pem')
+
+def _req(*arguments):
+    subprocess.run(['openssl', 'req', '-x509', '-nodes', '-days', '2', *arguments], cwd=directory,
+                   check=True, stderr=subprocess.DEVNULL, timeout=LIMIT_S)
+
+
+def make_identity(name, key):
+    """A server's NAME.pem with NAME.key, for localhost, signed by ca.pem."""
+    _req(*key, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-subj', '/CN=localhost',
+         '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1',
+         '-addext', 'basicConstraints=critical,CA:FALSE',
+         '-keyout', name + '.key', '-out', name + '.pem')
+
+
+def make_certificates():
+    """ca.pem, and ec.pem with ec.key."""
+    _req(*CURVE, '-subj', '/CN=interop', '-keyout', 'ca.key', '-out', 'ca.pem')
+    make_identity('ec', CURVE)
 
 
 def identity(name='ec'):
+    """The options of our own programs. An RSA key takes its time, so it is made when first used."""
+    if name == 'rsa' and not path('rsa.pem').exists():
+        make_identity('rsa', ['-newkey', 'rsa:2048'])
     return ['--cert', path(name + '.pem'), '--key', path(name + '.key')]
 
 
@@ -469,7 +479,7 @@ def _run_case(number, name, case):
     except Skip as reason:
         print('ok %d - %s # SKIP %s' % (number, name, reason))
         return True
-    except (Failure, OSError, KeyError, ValueError) as failure:
+    except (Failure, OSError, KeyError, ValueError, subprocess.SubprocessError) as failure:
         print('not ok %d - %s' % (number, name))
         print('# %s: %s' % (type(failure).__name__, failure))
         _diagnose()

@@ -61,6 +61,8 @@ def suite_line(protocol, cipher):
 
 
 def start(protocol, cipher='AES-128-GCM', identity='ec', suite=None):
+    kit.identity(identity)
+
     def arguments(port):
         conf = kit.new_path('nginx-conf')
         conf.write_text(MAIN.format(directory=kit.directory, port=port, protocol=protocol,

@@ -176,7 +176,7 @@ def bad_command_lines():
             (2, ['--self-signed', 'more']), (2, ['--self-signed', '--listen', '1:2:3']),
             (2, ['--self-signed', '--listen', '127.0.0.1']),
             (1, ['--cert', '/nonexistent', '--key', '/nonexistent']),
-            (1, ['--cert', kit.path('ec.pem'), '--key', kit.path('rsa.key')]),
+            (1, ['--cert', kit.path('ec.pem'), *kit.identity('rsa')[2:]]),
             (1, ['--self-signed', '--root', '/nonexistent']),
             (1, ['--self-signed', '--listen', '192.0.2.1:0']), (0, ['--help'])):
         tool = kit.Process(kit.TOOL, 'serve', *arguments)
