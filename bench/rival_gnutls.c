@@ -5,8 +5,10 @@
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #include "rival_gnutls.h"
@@ -115,18 +117,33 @@ struct rival *rival_free(struct rival *rival)
 	return NULL;
 }
 
-struct rival_session *rival_open(struct rival *rival, int fd)
+static void wait_for(gnutls_session_t session, int fd)
 {
-	gnutls_session_t session;
-	int rc;
+	struct pollfd pollfd = {
+		.fd = fd,
+		.events = gnutls_record_get_direction(session) ? POLLOUT : POLLIN,
+	};
 
-	must(gnutls_init(&session, GNUTLS_SERVER | GNUTLS_NO_SIGNAL), "session");
+	poll(&pollfd, 1, -1);
+}
+
+struct rival_session *rival_open(struct rival *rival, int fd, bool polling)
+{
+	unsigned int flags = GNUTLS_SERVER | GNUTLS_NO_SIGNAL | (polling ? GNUTLS_NONBLOCK : 0);
+	gnutls_session_t session;
+	int rc, nonblocking = polling;
+
+	if (polling && ioctl(fd, FIONBIO, &nonblocking))
+		bench_die("making a socket non-blocking");
+	must(gnutls_init(&session, flags), "session");
 	must(gnutls_priority_set(session, rival->priority), "session");
 	must(gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, rival->certificates),
 	     "session");
 	gnutls_transport_set_int(session, fd);
 	do {
 		rc = gnutls_handshake(session);
+		if (rc == GNUTLS_E_AGAIN)
+			wait_for(session, fd);
 	} while (rc < 0 && !gnutls_error_is_fatal(rc));
 	must(rc, "handshake");
 	return (struct rival_session *)(void *)session;

@@ -4,7 +4,7 @@
 
 /*
  * The same work by GnuTLS alone, as its manual shows it: one credentials object and one priority
- * cache for all sessions, a blocking socket, GnuTLS's own record layer.
+ * cache for all sessions, GnuTLS's own record layer.
  */
 
 #include "support.h"
@@ -20,8 +20,9 @@ void rival_free_identity(struct bench_identity *identity);
 struct rival *rival_new(const struct bench_identity *identity, bool one_suite);
 struct rival *rival_free(struct rival *rival);
 
-/* A session on the socket after its handshake. */
-struct rival_session *rival_open(struct rival *rival, int fd);
+/* A session on the socket after its handshake: on a blocking socket, or on one that it makes
+ * non-blocking, waiting in poll(2). */
+struct rival_session *rival_open(struct rival *rival, int fd, bool polling);
 /* Sends nothing. */
 struct rival_session *rival_close(struct rival_session *session);
 

@@ -54,7 +54,7 @@ static double run_rival(void *context)
 {
 	struct write_bench *bench = context;
 	int fd = bench_peer_accept(&bench->peer);
-	struct rival_session *session = rival_open(bench->rival, fd);
+	struct rival_session *session = rival_open(bench->rival, fd, false);
 	uint64_t start, cpu_ns;
 
 	start = bench_cpu_ns();
