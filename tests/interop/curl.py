@@ -115,7 +115,7 @@ def keeps_alive(protocol):
 
 
 def many_at_once(protocol):
-    _, port, file = serve(4 << 20)
+    _, port, file = serve(1 << 20)
     clients = [curl(port, file.name, *version(protocol)) for _ in range(N_PARALLEL)]
     for client in clients:
         client.run()

@@ -455,7 +455,11 @@ def check_line(line, protocol, cipher, witness, connections=1):
 
 
 def check_closed(facts, read='KTLS_EOF', write='KTLS_DONE'):
-    check((facts.get('read'), facts.get('write')) == (read, write),
+    """
+    How both directions of a peer ended. `write` None: however it did, since who ends first may be
+    gone before our answer comes (s_client and s_server wait for it half a second).
+    """
+    check(facts.get('read') == read and write in (None, facts.get('write')),
           'read=%s write=%s, error "%s"' % (facts.get('read'), facts.get('write'),
                                             facts.get('error')))
 

@@ -41,10 +41,10 @@ class Echo:
     def finish(self):
         self.client.end_input()
         self.client.run()
-        self.server.run()
+        self.server.wait()
         kit.check(self.client.out.read_bytes() == BLOCK * (self.done // len(BLOCK)),
                   'the echo is not what was said')
-        kit.check_closed(self.server.facts())
+        kit.check_closed(self.server.facts(), write=None)
         return self.server.facts()
 
 
@@ -180,7 +180,7 @@ def gnutls_rekeys(command, wants_ours):
     client.await_output(2 * len(line))
     client.end_input()
     client.run()
-    server.run()
+    server.wait()
 
     check_updates(server.facts(), rx=1, tx=int(wants_ours))
     return describe(server.facts())
