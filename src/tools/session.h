@@ -16,12 +16,12 @@ enum session_limit {
 	SESSION_LIMIT_INPUT = 4096,	    /* read at once; the rest stays in the socket */
 	SESSION_LIMIT_TURN_BYTES = 1 << 20, /* then it is another session's turn */
 	SESSION_LIMIT_TURN_REQUESTS = 16,   /* the same, for many small ones */
-	SESSION_LIMIT_HANDSHAKE_MS = 10000,
-	SESSION_LIMIT_IDLE_MS = 60000,	/* between two requests */
-	SESSION_LIMIT_HEAD_MS = 15000,	/* from the first byte of a request to its last */
-	SESSION_LIMIT_STALL_MS = 60000, /* while the peer takes nothing of a response */
-	SESSION_LIMIT_CLOSE_MS = 10000, /* to get the last bytes and the close_notify out */
-	SESSION_LIMIT_LINGER_MS = 2000, /* for the peer to have read them */
+	SESSION_LIMIT_HANDSHAKE_MS = 60000, /* a crowd on a slow machine takes its time */
+	SESSION_LIMIT_IDLE_MS = 60000,	    /* between two requests */
+	SESSION_LIMIT_HEAD_MS = 30000,	    /* from the first byte of a request to its last */
+	SESSION_LIMIT_STALL_MS = 60000,	    /* while the peer takes nothing of a response */
+	SESSION_LIMIT_CLOSE_MS = 10000,	    /* to get the last bytes and the close_notify out */
+	SESSION_LIMIT_LINGER_MS = 2000,	    /* for the peer to have read them */
 };
 
 /* What all sessions of a server share. */

@@ -27,7 +27,7 @@ def many_parts_at_once():
     root = web.make_root()
     os.link(kit.payload(BIG), root / 'big.bin')
     server, port = web.serve(root=root)
-    before = web.descriptors(server)
+    before = web.descriptors_at_rest(server, port)
     step, config, outs = BIG // PARALLEL + 1, kit.path('curl.conf'), []
     lines = []
     for number in range(PARALLEL):
@@ -127,9 +127,7 @@ def vanish(plain):
 def clients_vanish():
     """At each step: connected, amid the ClientHello, amid a request, amid a body."""
     server, port = web.serve()
-    web.check_serves(port)
-    time.sleep(0.1)
-    before = web.descriptors(server)
+    before = web.descriptors_at_rest(server, port)
     hello = ssl.MemoryBIO()
     talker = web.tls_context().wrap_bio(ssl.MemoryBIO(), hello, server_hostname='localhost')
     with contextlib.suppress(ssl.SSLWantReadError):
@@ -146,7 +144,7 @@ def clients_vanish():
                 tls.recv(1)
             (vanish if turn % 2 else socket.socket.close)(tls)
     web.check_serves(port)
-    web.check_descriptors(server, before + 1)
+    web.check_descriptors(server, before)
     web.check_ends(server)
 
 

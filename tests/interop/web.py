@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import ssl
+import time
 
 import kit
 
@@ -96,6 +97,13 @@ def check_serves(port):
 
 def descriptors(server):
     return len(os.listdir('/proc/%d/fd' % server.child.pid))
+
+
+def descriptors_at_rest(server, port):
+    """When it has served, and ended that: so much it may hold."""
+    check_serves(port)
+    time.sleep(0.5)
+    return descriptors(server)
 
 
 def check_descriptors(server, before):
