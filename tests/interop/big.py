@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: MIT
 """
 One large file from `ktls serve`: whole to curl and to `ktls get`, then over many connections at
-once, each with another range of it, all open before the first asks. The size is for whoever has the
-time; the suite takes the default.
+once, each with another range of it; until all are there, each takes no more than a trickle. The size
+is for whoever has the time; the suite takes the default.
 
-Usage: big.py [MIB [CONNECTIONS]]
+Usage: big.py [MIB [CONNECTIONS [CASE...]]]
 """
 
 import hashlib
@@ -21,15 +21,30 @@ import kit
 SIZE = int(sys.argv[1] if len(sys.argv) > 1 else 64) << 20
 CONNECTIONS = int(sys.argv[2] if len(sys.argv) > 2 else 200)
 BLOCK = 1 << 18
+TRICKLE = 1 << 12
 LIMIT_S = 1800
+
+
+class Crowd:
+    """How many have begun. A few shake hands at a time: a slow machine has limits to keep."""
+
+    def __init__(self, size):
+        self.doors = threading.Semaphore(8)
+        self.missing, self.lock, self.complete = size, threading.Lock(), threading.Event()
+
+    def enter(self):
+        with self.lock:
+            self.missing -= 1
+            if not self.missing:
+                self.complete.set()
 
 
 class Range(threading.Thread):
     """A connection of Python's own OpenSSL, and the digest of what it was given."""
 
-    def __init__(self, port, context, name, barrier, first, size):
+    def __init__(self, port, context, name, crowd, first, size):
         super().__init__(daemon=True)
-        self.port, self.context, self.barrier = port, context, barrier
+        self.port, self.context, self.crowd = port, context, crowd
         self.first, self.size = first, size
         self.request = ('GET /%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n'
                         'Range: bytes=%d-%d\r\n\r\n' % (name, first, first + size - 1)).encode()
@@ -37,33 +52,39 @@ class Range(threading.Thread):
 
     def run(self):
         try:
-            with socket.create_connection(('127.0.0.1', self.port), LIMIT_S) as raw:
-                # So that an end without close_notify raises.
-                with self.context.wrap_socket(raw, server_hostname='localhost',
-                                              suppress_ragged_eofs=False) as tls:
-                    self.barrier.wait(LIMIT_S)
-                    self.fetch(tls)
-        except (OSError, threading.BrokenBarrierError) as error:
+            with self.crowd.doors:
+                tls = self.open()
+            with tls:
+                self.crowd.enter()
+                while not self.crowd.complete.wait(1) and self.fetch(tls, TRICKLE):
+                    pass
+                while self.fetch(tls, BLOCK):
+                    pass
+        except OSError as error:
             self.error = repr(error)
-            self.barrier.abort()
+            self.crowd.complete.set()
 
-    def fetch(self, tls):
+    def open(self):
+        raw = socket.create_connection(('127.0.0.1', self.port), LIMIT_S)
+        # So that an end without close_notify raises.
+        tls = self.context.wrap_socket(raw, server_hostname='localhost',
+                                       suppress_ragged_eofs=False)
         tls.sendall(self.request)
-        data = b''
-        while b'\r\n\r\n' not in data:
-            more = tls.recv(BLOCK)
-            if not more:
-                raise OSError('no head')
-            data += more
-        head, _, data = data.partition(b'\r\n\r\n')
+        head = b''
+        while not head.endswith(b'\r\n\r\n'):
+            byte = tls.recv(1)
+            if not byte:
+                raise OSError('the head ends: %r' % head)
+            head += byte
         if not head.startswith(b'HTTP/1.1 206 '):
             raise OSError(head.decode())
-        while True:
-            self.got += len(data)
-            self.digest.update(data)
-            data = tls.recv(BLOCK)
-            if not data:
-                break
+        return tls
+
+    def fetch(self, tls, size):
+        data = tls.recv(size)
+        self.got += len(data)
+        self.digest.update(data)
+        return bool(data)
 
 
 def rate(size, began):
@@ -117,9 +138,9 @@ def ranges():
     file, witness = kit.payload(SIZE), kit.Witness()
     server, port = kit.tool_server(kit.directory)
     context = ssl.create_default_context(cafile=kit.path('ca.pem'))
-    barrier = threading.Barrier(CONNECTIONS)
+    crowd = Crowd(CONNECTIONS)
     cuts = [SIZE * number // CONNECTIONS for number in range(CONNECTIONS + 1)]
-    threads = [Range(port, context, file.name, barrier, first, last - first)
+    threads = [Range(port, context, file.name, crowd, first, last - first)
                for first, last in zip(cuts, cuts[1:])]
     began = time.monotonic()
     for thread in threads:
@@ -146,7 +167,7 @@ def ranges():
 if __name__ == '__main__':
     files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files[1], files[1]))
-    sys.argv[1:] = []
+    sys.argv[1:] = sys.argv[3:]
     kit.LIMIT_S = LIMIT_S
     kit.main([('whole, to curl', lambda: whole(curl)),
               ('whole, to ktls get', lambda: whole(ktls_get)),
