@@ -12,10 +12,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <time.h>
 
 #include <linux/tcp.h>
 #include <linux/tls.h>
@@ -118,6 +120,43 @@ int kern_send(int fd, uint8_t type, const struct iovec *iov, int iovcnt, size_t 
 	return send_control(fd, type, iov, iovcnt, ret_n);
 }
 
+static bool sigpipe_is_ignored(void)
+{
+	struct sigaction action;
+
+	return !sigaction(SIGPIPE, NULL, &action) && action.sa_handler == SIG_IGN;
+}
+
+/*
+ * sendfile(2) has no MSG_NOSIGNAL. Where the peer is gone it raises SIGPIPE, also when it answers
+ * that bytes were taken (sk_stream_error()), so whatever it answers, the signal is held back and
+ * taken away; one that was pending before is the program's own and stays.
+ */
+static ssize_t send_file_quietly(int fd, int file_fd, off_t *at, size_t len)
+{
+	static const struct timespec now;
+	sigset_t sigpipe, before, pending;
+	ssize_t n;
+	int error;
+
+	if (sigpipe_is_ignored())
+		return ktls_sys.sendfile(fd, file_fd, at, len);
+
+	sigemptyset(&sigpipe);
+	sigaddset(&sigpipe, SIGPIPE);
+	sigemptyset(&pending);
+	pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
+	if (sigismember(&before, SIGPIPE))
+		sigpending(&pending);
+	n = ktls_sys.sendfile(fd, file_fd, at, len);
+	error = errno;
+	if (!sigismember(&pending, SIGPIPE))
+		sigtimedwait(&sigpipe, NULL, &now);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = error;
+	return n;
+}
+
 int kern_send_file(int fd, int file_fd, uint64_t offset, size_t len, size_t *ret_n)
 {
 	off_t at;
@@ -130,7 +169,7 @@ int kern_send_file(int fd, int file_fd, uint64_t offset, size_t len, size_t *ret
 		len = FILE_RANGE_MAX;
 	do {
 		at = (off_t)offset;
-		n = ktls_sys.sendfile(fd, file_fd, &at, len);
+		n = send_file_quietly(fd, file_fd, &at, len);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;

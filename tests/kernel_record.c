@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -190,6 +191,44 @@ Test(kernel, nothing_there_is_not_the_end)
 
 	cr_assert_eq(kern_recv(link.fd[1], &iov, 1, &type, &end, &n), -EAGAIN);
 	link_close(&link, false, true);
+}
+
+static volatile sig_atomic_t sigpipes;
+
+static void count_sigpipe(int number)
+{
+	(void)number;
+	sigpipes++;
+}
+
+/* With the error taken (SO_ERROR), the kernel accepts a record more, and raises SIGPIPE for it. */
+Test(kernel, a_peer_that_is_gone_is_an_error_and_no_signal)
+{
+	const struct linger reset = { .l_onoff = 1 };
+	const struct iovec iov = { link_plain, 100 };
+	int file_fd = kit_file(100000), error, r;
+	socklen_t len = sizeof(error);
+	struct link link;
+	size_t n;
+
+	signal(SIGPIPE, count_sigpipe);
+	link_open(&link, link_tls13, true, false);
+	setsockopt(link.fd[1], SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+	close(link.fd[1]);
+	link.fd[1] = -EBADF;
+	usleep(50000);
+
+	cr_assert_eq(kern_send_file(link.fd[0], file_fd, 0, 100000, &n), -ECONNRESET);
+	cr_assert_eq(getsockopt(link.fd[0], SOL_SOCKET, SO_ERROR, &error, &len), 0);
+	for (int i = 0; i < 3; i++) {
+		r = kern_send_file(link.fd[0], file_fd, 0, i ? 100000 : 10, &n);
+		cr_assert(!r || r == -EPIPE, "%s", ktls_strerrorname(r));
+		r = kern_send(link.fd[0], KERN_RECORD_DATA, &iov, 1, &n);
+		cr_assert(!r || r == -EPIPE, "%s", ktls_strerrorname(r));
+	}
+	cr_assert_eq(sigpipes, 0);
+	link_close(&link, true, false);
+	close(file_fd);
 }
 
 /*

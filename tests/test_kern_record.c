@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -52,6 +54,7 @@ static struct {
 	/* recvmsg */
 	const struct arrival *arrivals;
 	/* sendfile */
+	bool breaks; /* raises SIGPIPE, as for a peer that is gone */
 	off_t offset;
 	size_t count;
 	/* getsockopt */
@@ -133,6 +136,8 @@ static ssize_t fake_sendfile(int out_fd, int in_fd, off_t *offset, size_t count)
 	(void)in_fd;
 	fake.offset = *offset;
 	fake.count = count;
+	if (fake.breaks)
+		pthread_kill(pthread_self(), SIGPIPE);
 	*offset += 5; /* a signal in the middle leaves it moved */
 	return answer_or_signal(fake.answer);
 }
@@ -284,6 +289,63 @@ Test(unit, a_range_of_a_file_is_cut_to_what_one_call_takes)
 	cr_assert_eq(kern_send_file(7, 8, 0, 1, &n), -EAGAIN);
 	cr_assert_eq(kern_send_file(7, 8, 1ull << 63, 1, &n), -EINVAL);
 	cr_assert_eq(n, 42, "untouched on failure");
+}
+
+static volatile sig_atomic_t sigpipes;
+
+static void count_sigpipe(int number)
+{
+	(void)number;
+	sigpipes++;
+}
+
+static bool sigpipe_is_pending(void)
+{
+	sigset_t pending;
+
+	sigpending(&pending);
+	return sigismember(&pending, SIGPIPE);
+}
+
+Test(unit, no_sigpipe_of_a_file_reaches_the_program_whatever_the_answer)
+{
+	const ssize_t answers[] = { 1000, 17, -EPIPE };
+
+	signal(SIGPIPE, count_sigpipe);
+	fake.breaks = true;
+	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
+		size_t n;
+
+		fake.answer = answers[i];
+		cr_assert_eq(kern_send_file(7, 8, 0, 1000, &n), answers[i] < 0 ? answers[i] : 0);
+		cr_assert_eq(sigpipes, 0);
+		cr_assert_not(sigpipe_is_pending());
+	}
+	raise(SIGPIPE);
+	cr_assert_eq(sigpipes, 1, "the program's own still reaches it");
+}
+
+Test(unit, a_sigpipe_that_was_pending_stays_and_a_blocked_one_stays_blocked)
+{
+	sigset_t sigpipe;
+	size_t n;
+
+	signal(SIGPIPE, count_sigpipe);
+	sigemptyset(&sigpipe);
+	sigaddset(&sigpipe, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &sigpipe, NULL);
+	fake.breaks = true;
+	fake.answer = -EPIPE;
+
+	cr_assert_eq(kern_send_file(7, 8, 0, 1000, &n), -EPIPE);
+	cr_assert_not(sigpipe_is_pending());
+	pthread_kill(pthread_self(), SIGPIPE);
+	cr_assert_eq(kern_send_file(7, 8, 0, 1000, &n), -EPIPE);
+	cr_assert(sigpipe_is_pending());
+	cr_assert_eq(sigpipes, 0);
+
+	pthread_sigmask(SIG_UNBLOCK, &sigpipe, NULL);
+	cr_assert_eq(sigpipes, 1);
 }
 
 /*
