@@ -112,8 +112,9 @@ int kern_send_file(int fd, int file_fd, uint64_t offset, size_t len, size_t *ret
 /*
  * Receives from records of one type: several data records, or (a part of) one other. *ret_type is
  * KERN_RECORD_NONE, with *ret_n 0, when the transport has ended; *ret_end is set at the end of a
- * record. -EBADMSG: does not authenticate; -EMSGSIZE, -EINVAL: malformed; -EKEYEXPIRED: a KeyUpdate
- * came and its key is not set; -EPROTO: a control message that the kernel should not have made.
+ * record (of data: never when the pieces were filled, for then MSG_EOR may be of an earlier one).
+ * -EBADMSG: does not authenticate; -EMSGSIZE, -EINVAL: malformed; -EKEYEXPIRED: a KeyUpdate came
+ * and its key is not set; -EPROTO: a control message that the kernel should not have made.
  */
 int kern_recv(int fd, const struct iovec *iov, int iovcnt, uint8_t *ret_type, bool *ret_end,
 	      size_t *ret_n);
