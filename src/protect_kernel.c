@@ -159,12 +159,13 @@ static int receive(struct ktls_conn *conn, struct ktls_cursor *cursor, uint8_t *
 	rc = kern_recv(conn->fd, iov, count, ret_type, ret_end, &n);
 	if (rc == -EAGAIN)
 		return KTLS_WANT_READ;
-	if (rc < 0) {
-		/* A decryption error stays on the socket, and would be the answer to our alert too.
-		 */
+	/* A decryption error stays on the socket, and would be the answer to our alert too. Any
+	 * other is left there: without it the kernel raises SIGPIPE when the socket is closed while
+	 * its tls still holds a record of sendfile(2). */
+	if (rc == -EBADMSG)
 		ktls_sys.getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &pending, &len);
+	if (rc < 0)
 		return receive_error(rc, ret_alert);
-	}
 	if (*ret_type == KERN_RECORD_NONE)
 		return KTLS_CLOSED;
 	ktls_cursor_advance(cursor, n);

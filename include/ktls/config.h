@@ -96,8 +96,8 @@ int ktls_config_set_client_auth(struct ktls_config *config, enum ktls_client_aut
 int ktls_config_set_protocols(struct ktls_config *config, enum ktls_protocol min,
 			      enum ktls_protocol max);
 
-/* The AEADs, best first. Default: all, in the order of enum ktls_cipher. -EINVAL on none, unknown
- * or twice. */
+/* The AEADs, a client's best first; a server takes the client's favourite among them. Default: all,
+ * in the order of enum ktls_cipher. -EINVAL on none, unknown or twice. */
 int ktls_config_set_ciphers(struct ktls_config *config, const enum ktls_cipher *ciphers, size_t n);
 
 /*

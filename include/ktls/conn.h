@@ -94,7 +94,8 @@ int ktls_conn_writev(struct ktls_conn *conn, const struct iovec *iov, int iovcnt
  * ktls_conn_write(). The range must lie within the file as it is at the call, else
  * -KTLS_E_FILE_SHORT with nothing sent; if the file shrinks while a range is under way, the same
  * error after an alert, and the connection has failed: a cut file never looks whole. -EINVAL: no
- * regular file.
+ * regular file. No SIGPIPE comes from here; but where a peer is gone and its tls still holds a
+ * file's record, the kernel (6.12, 7.2) may raise it when the caller closes the socket: ignore it.
  */
 int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
 		       uint64_t deadline_ns, uint64_t *ret_n);
