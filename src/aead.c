@@ -39,11 +39,11 @@ int ktls_aead_new(struct ktls_aead **ret_aead, unsigned int cipher, const uint8_
 {
 	gnutls_datum_t datum = { (uint8_t *)key, kern_cipher(cipher)->key_len };
 	gnutls_aead_cipher_hd_t handle;
-	int rc;
+	int r;
 
-	rc = gnutls_aead_cipher_init(&handle, ciphers[cipher].algorithm, &datum);
-	if (rc < 0)
-		return rc == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : -KTLS_E_CRYPTO;
+	r = gnutls_aead_cipher_init(&handle, ciphers[cipher].algorithm, &datum);
+	if (r < 0)
+		return r == GNUTLS_E_MEMORY_ERROR ? -ENOMEM : -KTLS_E_CRYPTO;
 	*ret_aead = (struct ktls_aead *)(void *)handle;
 	return 0;
 }
@@ -59,11 +59,11 @@ int ktls_aead_seal(struct ktls_aead *aead, const uint8_t nonce[12], const uint8_
 		   size_t aad_len, uint8_t *data, size_t len)
 {
 	size_t sealed_len = len + KERN_TAG_LEN;
-	int rc;
+	int r;
 
-	rc = gnutls_aead_cipher_encrypt(handle_of(aead), nonce, KERN_IV_LEN, aad, aad_len,
-					KERN_TAG_LEN, data, len, data, &sealed_len);
-	if (rc < 0)
+	r = gnutls_aead_cipher_encrypt(handle_of(aead), nonce, KERN_IV_LEN, aad, aad_len,
+				       KERN_TAG_LEN, data, len, data, &sealed_len);
+	if (r < 0)
 		return -KTLS_E_CRYPTO;
 	assert(sealed_len == len + KERN_TAG_LEN);
 	return 0;

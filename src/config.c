@@ -45,17 +45,17 @@ const char *ktls_config_error(const struct ktls_config *config)
 int ktls_config_new(struct ktls_config **ret_config, enum ktls_role role)
 {
 	struct ktls_config *config;
-	int rc;
+	int r;
 
 	if (!ret_config || (role != KTLS_CLIENT && role != KTLS_SERVER))
 		return -EINVAL;
 	config = calloc(1, sizeof(*config));
 	if (!config)
 		return -ENOMEM;
-	rc = ktls_credentials_new(&config->credentials);
-	if (rc < 0) {
+	r = ktls_credentials_new(&config->credentials);
+	if (r < 0) {
 		free(config);
-		return rc;
+		return r;
 	}
 	atomic_init(&config->refs, 1);
 	atomic_init(&config->frozen, false);
@@ -145,10 +145,10 @@ static int read_all(int fd, struct contents *contents)
 static int read_file(struct ktls_config *config, const char *path, struct contents *contents)
 {
 	_cleanup_(ktls_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int rc = fd < 0 ? -errno : read_all(fd, contents);
+	int r = fd < 0 ? -errno : read_all(fd, contents);
 
-	if (rc < 0)
-		return ktls_config_fail(config, rc, "reading %s: %s", path, ktls_strerror(rc));
+	if (r < 0)
+		return ktls_config_fail(config, r, "reading %s: %s", path, ktls_strerror(r));
 	return 0;
 }
 
@@ -157,10 +157,10 @@ static int read_file(struct ktls_config *config, const char *path, struct conten
 int ktls_config_add_identity(struct ktls_config *config, const void *chain, size_t chain_len,
 			     const void *key, size_t key_len)
 {
-	int rc = begin_set(config);
+	int r = begin_set(config);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (!chain || !key || chain_len > FILE_MAX || key_len > FILE_MAX)
 		return fail_value(config, "a chain and a key are needed, of at most 1 MiB each");
 	return ktls_credentials_add_identity(config, chain, chain_len, key, key_len);
@@ -171,27 +171,27 @@ int ktls_config_add_identity_file(struct ktls_config *config, const char *chain_
 {
 	_cleanup_(free_contents) struct contents chain = { 0 };
 	_cleanup_(free_contents) struct contents key = { 0 };
-	int rc = begin_set(config);
+	int r = begin_set(config);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (!chain_path || !key_path)
 		return fail_value(config, "a chain and a key are needed");
-	rc = read_file(config, chain_path, &chain);
-	if (!rc)
-		rc = read_file(config, key_path, &key);
-	if (rc < 0)
-		return rc;
+	r = read_file(config, chain_path, &chain);
+	if (!r)
+		r = read_file(config, key_path, &key);
+	if (r < 0)
+		return r;
 	return ktls_credentials_add_identity(config, chain.data, chain.len, key.data, key.len);
 }
 
 int ktls_config_add_identity_self_signed(struct ktls_config *config, const char *const *names,
 					 size_t n)
 {
-	int rc = begin_set(config);
+	int r = begin_set(config);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (!names || !n)
 		return fail_value(config, "a self-signed certificate needs a name");
 	return ktls_credentials_add_self_signed(config, names, n);
@@ -199,10 +199,10 @@ int ktls_config_add_identity_self_signed(struct ktls_config *config, const char 
 
 int ktls_config_add_trust(struct ktls_config *config, const void *data, size_t len)
 {
-	int rc = begin_set(config);
+	int r = begin_set(config);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (!data || len > FILE_MAX)
 		return fail_value(config, "trust anchors are needed, of at most 1 MiB");
 	return ktls_credentials_add_trust(config, data, len);
@@ -211,33 +211,33 @@ int ktls_config_add_trust(struct ktls_config *config, const void *data, size_t l
 int ktls_config_add_trust_file(struct ktls_config *config, const char *path)
 {
 	_cleanup_(free_contents) struct contents contents = { 0 };
-	int rc = begin_set(config);
+	int r = begin_set(config);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (!path)
 		return fail_value(config, "a file of trust anchors is needed");
-	rc = read_file(config, path, &contents);
-	if (rc < 0)
-		return rc;
+	r = read_file(config, path, &contents);
+	if (r < 0)
+		return r;
 	return ktls_credentials_add_trust(config, contents.data, contents.len);
 }
 
 int ktls_config_set_insecure_no_verify(struct ktls_config *config)
 {
-	int rc = begin_set(config);
+	int r = begin_set(config);
 
-	if (!rc)
+	if (!r)
 		config->insecure_no_verify = true;
-	return rc;
+	return r;
 }
 
 int ktls_config_set_client_auth(struct ktls_config *config, enum ktls_client_auth client_auth)
 {
-	int rc = begin_set(config);
+	int r = begin_set(config);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (config->role != KTLS_SERVER || client_auth >= _KTLS_CLIENT_AUTH_N)
 		return fail_value(config, "only a server asks for client certificates");
 	config->client_auth = client_auth;
@@ -254,10 +254,10 @@ static bool is_protocol(enum ktls_protocol protocol)
 int ktls_config_set_protocols(struct ktls_config *config, enum ktls_protocol min,
 			      enum ktls_protocol max)
 {
-	int rc = begin_set(config);
+	int r = begin_set(config);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (!is_protocol(min) || !is_protocol(max) || min > max)
 		return fail_value(config, "protocols are TLS 1.2 and 1.3, the lower one first");
 	config->protocol_min = min;
@@ -268,10 +268,10 @@ int ktls_config_set_protocols(struct ktls_config *config, enum ktls_protocol min
 int ktls_config_set_ciphers(struct ktls_config *config, const enum ktls_cipher *ciphers, size_t n)
 {
 	unsigned int seen = 0;
-	int rc = begin_set(config);
+	int r = begin_set(config);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (!ciphers || !n || n > _KTLS_CIPHER_N)
 		return fail_value(config, "at least one cipher is needed, each only once");
 	for (size_t i = 0; i < n; i++) {
@@ -293,10 +293,10 @@ static bool is_alpn(const char *protocol)
 
 int ktls_config_set_alpn(struct ktls_config *config, const char *const *protocols, size_t n)
 {
-	int rc = begin_set(config);
+	int r = begin_set(config);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if ((!protocols && n) || n > KTLS_ALPN_MAX)
 		return fail_value(config, "at most 32 application protocols");
 	for (size_t i = 0; i < n; i++) {
@@ -317,10 +317,10 @@ int ktls_config_set_alpn(struct ktls_config *config, const char *const *protocol
 int ktls_config_set_offload(struct ktls_config *config, enum ktls_direction direction,
 			    enum ktls_offload when, uint64_t bytes)
 {
-	int rc = begin_set(config);
+	int r = begin_set(config);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (direction >= _KTLS_DIRECTION_N || when >= _KTLS_OFFLOAD_N)
 		return fail_value(config, "an unknown direction or moment of offload");
 	if (bytes && when != KTLS_OFFLOAD_AFTER_BYTES)
@@ -331,10 +331,10 @@ int ktls_config_set_offload(struct ktls_config *config, enum ktls_direction dire
 
 int ktls_config_set_buffers(struct ktls_config *config, size_t n)
 {
-	int rc = begin_set(config);
+	int r = begin_set(config);
 
-	if (rc < 0)
-		return rc;
+	if (r < 0)
+		return r;
 	if (!n || n > KTLS_BUFFERS_MAX)
 		return fail_value(config, "1 to 65536 buffers");
 	config->buffers = n;
@@ -368,18 +368,18 @@ static bool wants_kernel(const struct ktls_config *config)
 
 static int freeze_once(struct ktls_config *config)
 {
-	int rc;
+	int r;
 
-	rc = check_whole(config);
-	if (rc < 0)
-		return rc;
-	rc = ktls_credentials_freeze(config);
-	if (rc < 0)
-		return rc;
-	rc = ktls_pool_new(&config->pool, config->buffers);
-	if (rc < 0)
-		return ktls_config_fail(config, rc, "mapping %zu buffers: %s", config->buffers,
-					ktls_strerror(rc));
+	r = check_whole(config);
+	if (r < 0)
+		return r;
+	r = ktls_credentials_freeze(config);
+	if (r < 0)
+		return r;
+	r = ktls_pool_new(&config->pool, config->buffers);
+	if (r < 0)
+		return ktls_config_fail(config, r, "mapping %zu buffers: %s", config->buffers,
+					ktls_strerror(r));
 	if (wants_kernel(config))
 		config->probe = kern_probe();
 	return 0;
@@ -387,15 +387,15 @@ static int freeze_once(struct ktls_config *config)
 
 int ktls_config_freeze(struct ktls_config *config)
 {
-	int rc = 0;
+	int r = 0;
 
 	if (atomic_load_explicit(&config->frozen, memory_order_acquire))
 		return 0;
 	pthread_mutex_lock(&config->freezing);
 	if (!atomic_load_explicit(&config->frozen, memory_order_relaxed)) {
-		rc = freeze_once(config);
-		atomic_store_explicit(&config->frozen, !rc, memory_order_release);
+		r = freeze_once(config);
+		atomic_store_explicit(&config->frozen, !r, memory_order_release);
 	}
 	pthread_mutex_unlock(&config->freezing);
-	return rc;
+	return r;
 }

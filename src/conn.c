@@ -160,27 +160,27 @@ int ktls_conn_promote(struct ktls_conn *conn, enum ktls_direction direction)
 {
 	struct ktls_half *half = &conn->half[direction];
 	struct ktls_aead *aead;
-	int rc;
+	int r;
 
 	if (!ktls_conn_promotion_due(conn, direction))
 		return 0;
 	if (direction == KTLS_TX) {
-		rc = ktls_protect_user.flush(conn);
-		if (rc < 0)
-			return rc;
+		r = ktls_protect_user.flush(conn);
+		if (r < 0)
+			return r;
 	}
 	if (!ktls_protect_user.at_boundary(conn, direction))
 		return 0;
 	/* At a boundary userspace holds no buffer, only its cipher. */
 	aead = half->user.aead;
-	rc = ktls_protect_kernel.install(conn, direction);
-	if (!rc) {
+	r = ktls_protect_kernel.install(conn, direction);
+	if (!r) {
 		ktls_aead_free(aead);
 		return 0;
 	}
 	if (half->reason == KTLS_REASON_NOT_YET) {
 		half->reason = KTLS_REASON_REFUSED;
-		half->reason_errno = -rc;
+		half->reason_errno = -r;
 	}
 	return conn->config->offload[direction].when == KTLS_OFFLOAD_REQUIRED
 		       ? fail_required(conn, direction)
@@ -190,25 +190,25 @@ int ktls_conn_promote(struct ktls_conn *conn, enum ktls_direction direction)
 static int open_half(struct ktls_conn *conn, enum ktls_direction direction)
 {
 	struct ktls_half *half = &conn->half[direction];
-	int rc;
+	int r;
 
 	half->reason = (uint16_t)offload_reason(conn, direction);
 	half->reason_errno = half->reason == conn->ulp_reason ? conn->ulp_errno : 0;
-	rc = ktls_protect_user.install(conn, direction);
-	if (rc < 0)
-		return ktls_conn_fail(conn, rc, "protecting records after the handshake: %s",
-				      ktls_strerror(rc));
+	r = ktls_protect_user.install(conn, direction);
+	if (r < 0)
+		return ktls_conn_fail(conn, r, "protecting records after the handshake: %s",
+				      ktls_strerror(r));
 	return 0;
 }
 
 int ktls_conn_open(struct ktls_conn *conn)
 {
-	int rc;
+	int r;
 
 	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N; d++) {
-		rc = open_half(conn, d);
-		if (rc < 0)
-			return rc;
+		r = open_half(conn, d);
+		if (r < 0)
+			return r;
 	}
 	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N; d++) {
 		if (conn->config->offload[d].when == KTLS_OFFLOAD_REQUIRED &&
@@ -216,9 +216,9 @@ int ktls_conn_open(struct ktls_conn *conn)
 			return fail_required(conn, d);
 	}
 	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N; d++) {
-		rc = ktls_conn_promote(conn, d);
-		if (rc < 0)
-			return rc;
+		r = ktls_conn_promote(conn, d);
+		if (r < 0)
+			return r;
 	}
 	ktls_conn_set_state(conn, KTLS_STATE_OPEN);
 	return 0;
@@ -254,7 +254,7 @@ static void attach_ulp(struct ktls_conn *conn)
 {
 	const struct ktls_probe *probe = conn->config->probe;
 	unsigned int reason;
-	int rc;
+	int r;
 
 	if (!probe)
 		return;
@@ -263,29 +263,29 @@ static void attach_ulp(struct ktls_conn *conn)
 		conn->ulp_errno = probe->ulp_errno;
 		return;
 	}
-	rc = kern_attach(conn->fd, &reason);
-	if (rc < 0) {
+	r = kern_attach(conn->fd, &reason);
+	if (r < 0) {
 		conn->ulp_reason = (uint16_t)reason;
-		conn->ulp_errno = -rc;
+		conn->ulp_errno = -r;
 	}
 }
 
 int ktls_conn_new(struct ktls_conn **ret_conn, struct ktls_config *config, int fd)
 {
 	struct ktls_conn *conn;
-	int rc;
+	int r;
 
 	if (!ret_conn || !config)
 		return -EINVAL;
-	rc = check_socket(fd);
-	if (rc < 0)
-		return rc;
-	rc = ktls_config_freeze(config);
-	if (rc < 0)
-		return rc;
-	rc = make_nonblocking(fd);
-	if (rc < 0)
-		return rc;
+	r = check_socket(fd);
+	if (r < 0)
+		return r;
+	r = ktls_config_freeze(config);
+	if (r < 0)
+		return r;
+	r = make_nonblocking(fd);
+	if (r < 0)
+		return r;
 	conn = calloc(1, sizeof(*conn));
 	if (!conn)
 		return -ENOMEM;

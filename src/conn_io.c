@@ -22,9 +22,9 @@ enum {
 	PAUSE_MS = 1,
 };
 
-static bool is_want(int rc)
+static bool is_want(int r)
 {
-	return rc == KTLS_WANT_READ || rc == KTLS_WANT_WRITE || rc == KTLS_WANT_BUFFER;
+	return r == KTLS_WANT_READ || r == KTLS_WANT_WRITE || r == KTLS_WANT_BUFFER;
 }
 
 /* How a call waits. Where the kernel protects, kernels before 6.12 say "readable" of half a record,
@@ -47,7 +47,7 @@ static bool poll_may_mislead(const struct ktls_conn *conn, int want)
 static int wait_for(struct ktls_conn *conn, struct waiter *waiter, int want, uint64_t moved)
 {
 	uint64_t began_ns;
-	int rc;
+	int r;
 
 	if (waiter->deadline_ns == KTLS_NOW)
 		return want;
@@ -59,15 +59,15 @@ static int wait_for(struct ktls_conn *conn, struct waiter *waiter, int want, uin
 	began_ns = ktls_deadline_clock();
 	if (waiter->fruitless > FRUITLESS_MAX)
 		ktls_sys.poll(NULL, 0, PAUSE_MS);
-	rc = ktls_deadline_poll(conn->fd, want == KTLS_WANT_READ ? POLLIN : POLLOUT,
-				waiter->deadline_ns);
-	if (rc < 0)
-		return ktls_conn_fail(conn, rc, "waiting for the socket: %s", ktls_strerror(rc));
+	r = ktls_deadline_poll(conn->fd, want == KTLS_WANT_READ ? POLLIN : POLLOUT,
+			       waiter->deadline_ns);
+	if (r < 0)
+		return ktls_conn_fail(conn, r, "waiting for the socket: %s", ktls_strerror(r));
 	if (ktls_deadline_clock() - began_ns < SHORT_WAIT_NS || waiter->fruitless > FRUITLESS_MAX)
 		waiter->fruitless++;
 	else
 		waiter->fruitless = 0;
-	return rc;
+	return r;
 }
 
 /* 0 if the state has keys; the same error again once it has failed. */
@@ -88,43 +88,43 @@ static int check_open(const struct ktls_conn *conn)
 	return conn->error;
 }
 
-static int fail_io(struct ktls_conn *conn, int rc, const char *what)
+static int fail_io(struct ktls_conn *conn, int r, const char *what)
 {
-	return ktls_conn_fail(conn, rc, "%s: %s", what, ktls_strerror(rc));
+	return ktls_conn_fail(conn, r, "%s: %s", what, ktls_strerror(r));
 }
 
 int ktls_conn_handshake(struct ktls_conn *conn, uint64_t deadline_ns)
 {
 	struct waiter waiter = { .deadline_ns = deadline_ns };
-	int rc;
+	int r;
 
 	if (!conn)
 		return -EINVAL;
 	if (conn->state == KTLS_STATE_NEW) {
-		rc = ktls_handshake_begin(conn);
-		if (rc < 0)
-			return rc;
+		r = ktls_handshake_begin(conn);
+		if (r < 0)
+			return r;
 	}
 	if (conn->state != KTLS_STATE_HANDSHAKE)
 		return check_open(conn);
 	for (;;) {
-		rc = ktls_handshake_step(conn, deadline_ns);
-		if (!is_want(rc))
-			return rc;
-		rc = wait_for(conn, &waiter, rc, 0);
-		if (rc)
-			return rc;
+		r = ktls_handshake_step(conn, deadline_ns);
+		if (!is_want(r))
+			return r;
+		r = wait_for(conn, &waiter, r, 0);
+		if (r)
+			return r;
 	}
 }
 
 /* Reading */
 
-static int read_failed(struct ktls_conn *conn, int rc, enum ktls_alert alert)
+static int read_failed(struct ktls_conn *conn, int r, enum ktls_alert alert)
 {
 	return ktls_conn_fail_alert(
-		conn, rc, alert, "reading record %llu: %s%s%s",
+		conn, r, alert, "reading record %llu: %s%s%s",
 		(unsigned long long)conn->half[KTLS_RX].protect->sequence(conn, KTLS_RX),
-		ktls_strerror(rc), alert == KTLS_ALERT_NONE ? "" : "; told the peer ",
+		ktls_strerror(r), alert == KTLS_ALERT_NONE ? "" : "; told the peer ",
 		alert == KTLS_ALERT_NONE ? "" : ktls_alert_name(alert));
 }
 
@@ -145,19 +145,19 @@ static int read_record(struct ktls_conn *conn, struct ktls_cursor *cursor, size_
 	uint8_t type;
 	bool ends;
 	size_t n;
-	int rc;
+	int r;
 
 	flush_quietly(conn);
-	rc = ktls_conn_promote(conn, KTLS_RX);
-	if (rc < 0)
-		return rc;
-	rc = half->protect->receive(conn, cursor, &type, &ends, &alert);
-	if (rc < 0)
-		return read_failed(conn, rc, alert);
-	if (rc == KTLS_CLOSED)
+	r = ktls_conn_promote(conn, KTLS_RX);
+	if (r < 0)
+		return r;
+	r = half->protect->receive(conn, cursor, &type, &ends, &alert);
+	if (r < 0)
+		return read_failed(conn, r, alert);
+	if (r == KTLS_CLOSED)
 		ktls_conn_end_rx(conn, KTLS_CLOSED);
-	if (rc)
-		return rc;
+	if (r)
+		return r;
 	n = ktls_cursor_left(&content) - ktls_cursor_left(cursor);
 	if (type != KERN_RECORD_DATA) {
 		*cursor = content;
@@ -183,26 +183,26 @@ int ktls_conn_readv(struct ktls_conn *conn, const struct iovec *iov, int iovcnt,
 {
 	struct waiter waiter = { .deadline_ns = deadline_ns };
 	struct ktls_cursor cursor = { .iov = iov, .count = iovcnt };
-	int rc;
+	int r;
 
 	if (!conn || !ret_n || iovcnt < 0 || (iovcnt && !iov))
 		return -EINVAL;
 	*ret_n = 0;
-	rc = check_open(conn);
-	if (rc)
-		return rc;
+	r = check_open(conn);
+	if (r)
+		return r;
 	if (conn->rx_end)
 		return conn->rx_end;
 	if (!ktls_cursor_left(&cursor))
 		return 0;
 	for (;;) {
-		rc = read_record(conn, &cursor, ret_n);
-		if (*ret_n || (rc && !is_want(rc)))
-			return rc;
-		if (rc)
-			rc = wait_for(conn, &waiter, rc, 0);
-		if (rc)
-			return rc;
+		r = read_record(conn, &cursor, ret_n);
+		if (*ret_n || (r && !is_want(r)))
+			return r;
+		if (r)
+			r = wait_for(conn, &waiter, r, 0);
+		if (r)
+			return r;
 	}
 }
 
@@ -220,34 +220,34 @@ int ktls_conn_read(struct ktls_conn *conn, void *buf, size_t len, uint64_t deadl
 
 static int check_writable(const struct ktls_conn *conn)
 {
-	int rc = check_open(conn);
+	int r = check_open(conn);
 
-	if (rc)
-		return rc;
+	if (r)
+		return r;
 	return conn->close_sent ? -EPIPE : 0;
 }
 
 /* What comes before any application byte: what we owe, and the kernel if it is time. */
 static int prepare_write(struct ktls_conn *conn)
 {
-	int rc = ktls_post_settle(conn);
+	int r = ktls_post_settle(conn);
 
-	return rc ? rc : ktls_conn_promote(conn, KTLS_TX);
+	return r ? r : ktls_conn_promote(conn, KTLS_TX);
 }
 
 static int write_some(struct ktls_conn *conn, struct ktls_cursor *cursor, size_t *done)
 {
 	size_t before = ktls_cursor_left(cursor);
-	int rc;
+	int r;
 
-	rc = prepare_write(conn);
-	if (rc)
-		return rc < 0 ? fail_io(conn, rc, "writing") : rc;
-	rc = conn->half[KTLS_TX].protect->send(conn, KERN_RECORD_DATA, cursor);
+	r = prepare_write(conn);
+	if (r)
+		return r < 0 ? fail_io(conn, r, "writing") : r;
+	r = conn->half[KTLS_TX].protect->send(conn, KERN_RECORD_DATA, cursor);
 	before -= ktls_cursor_left(cursor);
 	conn->half[KTLS_TX].bytes += before;
 	*done += before;
-	return rc < 0 ? fail_io(conn, rc, "writing") : rc;
+	return r < 0 ? fail_io(conn, r, "writing") : r;
 }
 
 int ktls_conn_writev(struct ktls_conn *conn, const struct iovec *iov, int iovcnt,
@@ -255,21 +255,21 @@ int ktls_conn_writev(struct ktls_conn *conn, const struct iovec *iov, int iovcnt
 {
 	struct waiter waiter = { .deadline_ns = deadline_ns };
 	struct ktls_cursor cursor = { .iov = iov, .count = iovcnt };
-	int rc;
+	int r;
 
 	if (!conn || !ret_n || iovcnt < 0 || (iovcnt && !iov))
 		return -EINVAL;
 	*ret_n = 0;
-	rc = check_writable(conn);
-	if (rc)
-		return rc;
+	r = check_writable(conn);
+	if (r)
+		return r;
 	for (;;) {
-		rc = write_some(conn, &cursor, ret_n);
-		if (!is_want(rc))
-			return rc;
-		rc = wait_for(conn, &waiter, rc, *ret_n);
-		if (rc)
-			return rc;
+		r = write_some(conn, &cursor, ret_n);
+		if (!is_want(r))
+			return r;
+		r = wait_for(conn, &waiter, r, *ret_n);
+		if (r)
+			return r;
 	}
 }
 
@@ -311,66 +311,66 @@ static int sendfile_some(struct ktls_conn *conn, int file_fd, uint64_t offset, u
 			 uint64_t *done)
 {
 	uint64_t n = 0;
-	int rc;
+	int r;
 
-	rc = prepare_write(conn);
-	if (rc)
-		return rc < 0 ? fail_io(conn, rc, "sending a file") : rc;
-	rc = conn->half[KTLS_TX].protect->send_file(conn, file_fd, offset + *done, len - *done, &n);
+	r = prepare_write(conn);
+	if (r)
+		return r < 0 ? fail_io(conn, r, "sending a file") : r;
+	r = conn->half[KTLS_TX].protect->send_file(conn, file_fd, offset + *done, len - *done, &n);
 	conn->half[KTLS_TX].bytes += n;
 	*done += n;
-	if (rc == -KTLS_E_FILE_SHORT)
+	if (r == -KTLS_E_FILE_SHORT)
 		return ktls_conn_fail_alert(
-			conn, rc, KTLS_ALERT_INTERNAL_ERROR,
+			conn, r, KTLS_ALERT_INTERNAL_ERROR,
 			"sending a file: it ends at %llu, before %llu: it shrank",
 			(unsigned long long)(offset + *done), (unsigned long long)(offset + len));
-	return rc < 0 ? fail_io(conn, rc, "sending a file") : rc;
+	return r < 0 ? fail_io(conn, r, "sending a file") : r;
 }
 
 int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
 		       uint64_t deadline_ns, uint64_t *ret_n)
 {
 	struct waiter waiter = { .deadline_ns = deadline_ns };
-	int rc;
+	int r;
 
 	if (!conn || !ret_n)
 		return -EINVAL;
 	*ret_n = 0;
-	rc = check_writable(conn);
-	if (rc)
-		return rc;
-	rc = check_range(conn, file_fd, offset, len);
-	if (rc < 0)
-		return rc;
+	r = check_writable(conn);
+	if (r)
+		return r;
+	r = check_range(conn, file_fd, offset, len);
+	if (r < 0)
+		return r;
 	conn->sendfile_seen = true;
 	for (;;) {
-		rc = sendfile_some(conn, file_fd, offset, len, ret_n);
-		if (is_want(rc))
-			rc = wait_for(conn, &waiter, rc, *ret_n);
+		r = sendfile_some(conn, file_fd, offset, len, ret_n);
+		if (is_want(r))
+			r = wait_for(conn, &waiter, r, *ret_n);
 		else
 			break;
-		if (rc)
+		if (r)
 			break;
 	}
 	conn->file_end = *ret_n < len ? offset + len : 0;
-	return rc;
+	return r;
 }
 
 /* The end */
 
 static int shutdown_step(struct ktls_conn *conn)
 {
-	int rc;
+	int r;
 
 	if (!conn->close_sent) {
-		rc = ktls_post_send_alert(conn, false, KTLS_ALERT_CLOSE_NOTIFY);
-		if (rc)
-			return rc;
+		r = ktls_post_send_alert(conn, false, KTLS_ALERT_CLOSE_NOTIFY);
+		if (r)
+			return r;
 		ktls_conn_end_tx(conn);
 	}
-	rc = conn->half[KTLS_TX].protect->flush(conn);
-	if (rc)
-		return rc;
+	r = conn->half[KTLS_TX].protect->flush(conn);
+	if (r)
+		return r;
 	if (ktls_sys.shutdown(conn->fd, SHUT_WR) < 0)
 		return errno == ENOTCONN ? -ECONNRESET : -errno;
 	conn->transport_shut = true;
@@ -380,21 +380,21 @@ static int shutdown_step(struct ktls_conn *conn)
 int ktls_conn_shutdown(struct ktls_conn *conn, uint64_t deadline_ns)
 {
 	struct waiter waiter = { .deadline_ns = deadline_ns };
-	int rc;
+	int r;
 
 	if (!conn)
 		return -EINVAL;
-	rc = check_open(conn);
-	if (rc)
-		return rc;
+	r = check_open(conn);
+	if (r)
+		return r;
 	while (!conn->transport_shut) {
-		rc = shutdown_step(conn);
-		if (rc < 0)
-			return fail_io(conn, rc, "ending the connection");
-		if (rc)
-			rc = wait_for(conn, &waiter, rc, 0);
-		if (rc)
-			return rc;
+		r = shutdown_step(conn);
+		if (r < 0)
+			return fail_io(conn, r, "ending the connection");
+		if (r)
+			r = wait_for(conn, &waiter, r, 0);
+		if (r)
+			return r;
 	}
 	return 0;
 }

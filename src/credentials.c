@@ -92,54 +92,54 @@ bool ktls_credentials_has_trust(const struct ktls_credentials *credentials)
 
 static int import_chain(struct ktls_config *config, const gnutls_datum_t *data, struct chain *chain)
 {
-	int rc;
+	int r;
 
 	chain->n = CHAIN_MAX;
-	rc = gnutls_x509_crt_list_import(chain->crts, &chain->n, data,
-					 is_pem(data) ? GNUTLS_X509_FMT_PEM : GNUTLS_X509_FMT_DER,
-					 GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED);
-	if (rc <= 0) {
+	r = gnutls_x509_crt_list_import(chain->crts, &chain->n, data,
+					is_pem(data) ? GNUTLS_X509_FMT_PEM : GNUTLS_X509_FMT_DER,
+					GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED);
+	if (r <= 0) {
 		chain->n = 0;
 		return ktls_config_fail(config, -KTLS_E_BAD_CERTIFICATE,
 					"reading the certificate chain: %s. To do: give PEM, leaf "
 					"first, or one certificate as DER",
-					gnutls_strerror(rc));
+					gnutls_strerror(r));
 	}
-	chain->n = (unsigned int)rc;
+	chain->n = (unsigned int)r;
 	return 0;
 }
 
 static int import_key(struct ktls_config *config, const gnutls_datum_t *data,
 		      gnutls_x509_privkey_t *ret_key)
 {
-	int rc = gnutls_x509_privkey_init(ret_key);
+	int r = gnutls_x509_privkey_init(ret_key);
 
-	if (rc < 0)
+	if (r < 0)
 		return -ENOMEM;
-	rc = gnutls_x509_privkey_import2(
+	r = gnutls_x509_privkey_import2(
 		*ret_key, data, is_pem(data) ? GNUTLS_X509_FMT_PEM : GNUTLS_X509_FMT_DER, NULL, 0);
-	if (rc < 0)
+	if (r < 0)
 		return ktls_config_fail(config, -KTLS_E_BAD_KEY,
 					"reading the private key: %s. To do: give it as PEM or "
 					"DER, unencrypted",
-					gnutls_strerror(rc));
+					gnutls_strerror(r));
 	return 0;
 }
 
 static int add_pair(struct ktls_config *config, struct chain *chain, gnutls_x509_privkey_t key)
 {
-	int rc = gnutls_certificate_set_x509_key(config->credentials->certificates, chain->crts,
-						 (int)chain->n, key);
+	int r = gnutls_certificate_set_x509_key(config->credentials->certificates, chain->crts,
+						(int)chain->n, key);
 
-	if (rc == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
+	if (r == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
 		return ktls_config_fail(
 			config, -KTLS_E_KEY_MISMATCH,
 			"adding an identity: the private key does not belong to the "
 			"first certificate of the chain. To do: put the leaf first, "
 			"or give its key");
-	if (rc < 0)
+	if (r < 0)
 		return ktls_config_fail(config, -KTLS_E_BAD_CERTIFICATE, "adding an identity: %s",
-					gnutls_strerror(rc));
+					gnutls_strerror(r));
 	config->credentials->has_identity = true;
 	return 0;
 }
@@ -151,14 +151,14 @@ int ktls_credentials_add_identity(struct ktls_config *config, const void *chain_
 	const gnutls_datum_t key_datum = { (unsigned char *)key_data, (unsigned int)key_len };
 	_cleanup_(free_key) gnutls_x509_privkey_t key = NULL;
 	_cleanup_(free_chain) struct chain chain = { .n = 0 };
-	int rc;
+	int r;
 
-	rc = import_chain(config, &chain_datum, &chain);
-	if (rc < 0)
-		return rc;
-	rc = import_key(config, &key_datum, &key);
-	if (rc < 0)
-		return rc;
+	r = import_chain(config, &chain_datum, &chain);
+	if (r < 0)
+		return r;
+	r = import_key(config, &key_datum, &key);
+	if (r < 0)
+		return r;
 	return add_pair(config, &chain, key);
 }
 
@@ -208,16 +208,16 @@ int ktls_credentials_add_self_signed(struct ktls_config *config, const char *con
 {
 	_cleanup_(free_key) gnutls_x509_privkey_t key = NULL;
 	_cleanup_(free_chain) struct chain chain = { .n = 0 };
-	int rc;
+	int r;
 
 	if (gnutls_x509_privkey_init(&key) < 0 || gnutls_x509_crt_init(&chain.crts[0]) < 0)
 		return -ENOMEM;
 	chain.n = 1;
-	rc = gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA,
-					  GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
-	if (!rc)
-		rc = fill_self_signed(chain.crts[0], key, names, n);
-	if (rc < 0)
+	r = gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA,
+					 GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
+	if (!r)
+		r = fill_self_signed(chain.crts[0], key, names, n);
+	if (r < 0)
 		return ktls_config_fail(config, -KTLS_E_CRYPTO,
 					"making a self-signed certificate for %s failed", names[0]);
 	return add_pair(config, &chain, key);
@@ -228,17 +228,17 @@ int ktls_credentials_add_self_signed(struct ktls_config *config, const char *con
 int ktls_credentials_add_trust(struct ktls_config *config, const void *data, size_t len)
 {
 	const gnutls_datum_t datum = { (unsigned char *)data, (unsigned int)len };
-	int rc;
+	int r;
 
-	rc = gnutls_certificate_set_x509_trust_mem(config->credentials->certificates, &datum,
-						   is_pem(&datum) ? GNUTLS_X509_FMT_PEM
-								  : GNUTLS_X509_FMT_DER);
-	if (rc <= 0)
+	r = gnutls_certificate_set_x509_trust_mem(config->credentials->certificates, &datum,
+						  is_pem(&datum) ? GNUTLS_X509_FMT_PEM
+								 : GNUTLS_X509_FMT_DER);
+	if (r <= 0)
 		return ktls_config_fail(
 			config, -KTLS_E_BAD_TRUST,
 			"reading trust anchors: %s. To do: give certificates as PEM, "
 			"or one as DER",
-			rc < 0 ? gnutls_strerror(rc) : "there are none");
+			r < 0 ? gnutls_strerror(r) : "there are none");
 	config->credentials->has_trust = true;
 	return 0;
 }
@@ -251,14 +251,14 @@ static bool wants_system_trust(const struct ktls_config *config)
 
 static int load_system_trust(struct ktls_config *config)
 {
-	int rc = gnutls_certificate_set_x509_system_trust(config->credentials->certificates);
+	int r = gnutls_certificate_set_x509_system_trust(config->credentials->certificates);
 
-	if (rc > 0)
+	if (r > 0)
 		return 0;
 	return ktls_config_fail(config, -KTLS_E_BAD_TRUST,
 				"loading the system's trust anchors: %s. To do: install "
 				"ca-certificates, or name some with ktls_config_add_trust_file()",
-				rc < 0 ? gnutls_strerror(rc) : "there are none");
+				r < 0 ? gnutls_strerror(r) : "there are none");
 }
 
 /* Priorities */
@@ -287,26 +287,26 @@ static int make_priority(struct ktls_config *config)
 {
 	char text[PRIORITY_LEN];
 	const char *at = text;
-	int rc;
+	int r;
 
 	write_priority(config, text, sizeof(text));
-	rc = gnutls_priority_init(&config->credentials->priority, text, &at);
-	if (rc < 0)
+	r = gnutls_priority_init(&config->credentials->priority, text, &at);
+	if (r < 0)
 		return ktls_config_fail(
 			config, -KTLS_E_CRYPTO,
 			"choosing suites with GnuTLS: %s near \"%s\". To do: look at "
 			"the system-wide GnuTLS configuration",
-			gnutls_strerror(rc), at);
+			gnutls_strerror(r), at);
 	return 0;
 }
 
 int ktls_credentials_freeze(struct ktls_config *config)
 {
-	int rc = 0;
+	int r = 0;
 
 	if (wants_system_trust(config))
-		rc = load_system_trust(config);
-	return rc < 0 ? rc : make_priority(config);
+		r = load_system_trust(config);
+	return r < 0 ? r : make_priority(config);
 }
 
 int ktls_credentials_apply(const struct ktls_config *config, gnutls_session_t session)

@@ -81,15 +81,15 @@ static ssize_t receive(struct ktls_conn *conn, struct msghdr *msg)
 {
 	uint64_t deadline_ns = conn->handshake->deadline_ns;
 	ssize_t n;
-	int rc;
+	int r;
 
 	for (;;) {
 		n = ktls_sys.recvmsg(conn->fd, msg, MSG_DONTWAIT);
 		if (n >= 0 || errno != EAGAIN || deadline_ns == KTLS_NOW)
 			return n;
-		rc = ktls_deadline_poll(conn->fd, POLLIN, deadline_ns);
-		if (rc) {
-			errno = rc < 0 ? -rc : EAGAIN;
+		r = ktls_deadline_poll(conn->fd, POLLIN, deadline_ns);
+		if (r) {
+			errno = r < 0 ? -r : EAGAIN;
 			return -1;
 		}
 	}
@@ -236,11 +236,11 @@ static int set_role(const struct ktls_conn *conn, gnutls_session_t session)
 
 static int set_session(struct ktls_conn *conn, gnutls_session_t session)
 {
-	int rc;
+	int r;
 
-	rc = ktls_credentials_apply(conn->config, session);
-	if (rc < 0)
-		return rc;
+	r = ktls_credentials_apply(conn->config, session);
+	if (r < 0)
+		return r;
 	if (set_alpn(conn->config, session) < 0 || set_role(conn, session) < 0)
 		return -KTLS_E_CRYPTO;
 	gnutls_session_set_ptr(session, conn);
@@ -259,7 +259,7 @@ static int set_session(struct ktls_conn *conn, gnutls_session_t session)
 int ktls_handshake_begin(struct ktls_conn *conn)
 {
 	bool client = conn->config->role == KTLS_CLIENT;
-	int rc;
+	int r;
 
 	if (client && !conn->server_name && !conn->config->insecure_no_verify)
 		return ktls_conn_fail(
@@ -269,25 +269,25 @@ int ktls_handshake_begin(struct ktls_conn *conn)
 	conn->handshake = calloc(1, sizeof(*conn->handshake));
 	if (!conn->handshake)
 		return -ENOMEM;
-	rc = gnutls_init(&conn->handshake->session,
-			 (client ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NONBLOCK |
-				 GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS | GNUTLS_NO_AUTO_SEND_TICKET |
-				 GNUTLS_NO_AUTO_REKEY);
-	if (rc < 0) {
+	r = gnutls_init(&conn->handshake->session,
+			(client ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NONBLOCK |
+				GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS | GNUTLS_NO_AUTO_SEND_TICKET |
+				GNUTLS_NO_AUTO_REKEY);
+	if (r < 0) {
 		free(conn->handshake);
 		conn->handshake = NULL;
 		return -ENOMEM;
 	}
 	ktls_conn_set_state(conn, KTLS_STATE_HANDSHAKE);
-	rc = set_session(conn, conn->handshake->session);
-	if (rc < 0)
-		return ktls_conn_fail(conn, rc, "preparing the handshake: %s", ktls_strerror(rc));
+	r = set_session(conn, conn->handshake->session);
+	if (r < 0)
+		return ktls_conn_fail(conn, r, "preparing the handshake: %s", ktls_strerror(r));
 	return 0;
 }
 
 /* Failing */
 
-static int error_of(const struct ktls_handshake *handshake, int rc)
+static int error_of(const struct ktls_handshake *handshake, int r)
 {
 	static const struct {
 		int gnutls;
@@ -319,7 +319,7 @@ static int error_of(const struct ktls_handshake *handshake, int rc)
 	if (handshake->ended)
 		return KTLS_CLOSED;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		if (table[i].gnutls == rc)
+		if (table[i].gnutls == r)
 			return table[i].error;
 	}
 	return -KTLS_E_PROTOCOL;
@@ -345,55 +345,55 @@ static bool is_tls13(gnutls_session_t session)
 }
 
 /* GnuTLS's server looks for a suite of TLS 1.2 before it asks whether both offer that version. */
-static int true_cause(const struct ktls_conn *conn, int rc)
+static int true_cause(const struct ktls_conn *conn, int r)
 {
 	if (conn->handshake->received > RECEIVED_MAX)
 		return GNUTLS_E_HANDSHAKE_TOO_LARGE;
-	if (rc == GNUTLS_E_NO_CIPHER_SUITES && !is_tls13(conn->handshake->session) &&
+	if (r == GNUTLS_E_NO_CIPHER_SUITES && !is_tls13(conn->handshake->session) &&
 	    (conn->handshake->no_tls12 || conn->config->protocol_min == KTLS_TLS_1_3))
 		return GNUTLS_E_UNSUPPORTED_VERSION_PACKET;
-	return rc;
+	return r;
 }
 
 /* GnuTLS would say decode_error of a missing certificate in TLS 1.2 (RFC 5246 7.4.6). */
-static void send_alert(gnutls_session_t session, int rc)
+static void send_alert(gnutls_session_t session, int r)
 {
-	if (rc == GNUTLS_E_NO_CERTIFICATE_FOUND && !is_tls13(session))
+	if (r == GNUTLS_E_NO_CERTIFICATE_FOUND && !is_tls13(session))
 		gnutls_alert_send(session, GNUTLS_AL_FATAL, GNUTLS_A_HANDSHAKE_FAILURE);
 	else
-		gnutls_alert_send_appropriate(session, rc);
+		gnutls_alert_send_appropriate(session, r);
 }
 
-static void tell_peer(struct ktls_conn *conn, int rc)
+static void tell_peer(struct ktls_conn *conn, int r)
 {
 	struct ktls_handshake *handshake = conn->handshake;
 
-	if (handshake->socket_errno || handshake->ended || rc == GNUTLS_E_FATAL_ALERT_RECEIVED)
+	if (handshake->socket_errno || handshake->ended || r == GNUTLS_E_FATAL_ALERT_RECEIVED)
 		return;
 	if (handshake->verify_error)
 		gnutls_alert_send(handshake->session, GNUTLS_AL_FATAL,
 				  (gnutls_alert_description_t)handshake->verify_alert);
 	else
-		send_alert(handshake->session, rc);
+		send_alert(handshake->session, r);
 	drain_input(conn);
 }
 
-static int handshake_failed(struct ktls_conn *conn, int rc)
+static int handshake_failed(struct ktls_conn *conn, int r)
 {
 	struct ktls_handshake *handshake = conn->handshake;
 	const char *peer = conn->server_name ? conn->server_name : "the client";
-	int error = error_of(handshake, rc);
+	int error = error_of(handshake, r);
 	unsigned int alert;
 
-	tell_peer(conn, rc);
-	if (rc == GNUTLS_E_FATAL_ALERT_RECEIVED) {
+	tell_peer(conn, r);
+	if (r == GNUTLS_E_FATAL_ALERT_RECEIVED) {
 		alert = (unsigned int)gnutls_alert_get(handshake->session);
 		return ktls_conn_fail(conn, error, "handshake with %s: it sent the alert %s (%u)",
 				      peer, ktls_alert_name(alert), alert);
 	}
 	if (error == -KTLS_E_PROTOCOL || error == -KTLS_E_CRYPTO)
 		return ktls_conn_fail(conn, error, "handshake with %s: %s: %s", peer,
-				      ktls_strerror(error), gnutls_strerror(rc));
+				      ktls_strerror(error), gnutls_strerror(r));
 	return ktls_conn_fail(conn, error, "handshake with %s: %s", peer, ktls_strerror(error));
 }
 
@@ -472,18 +472,18 @@ static int take_server_name(struct ktls_conn *conn)
 
 static int hand_over(struct ktls_conn *conn)
 {
-	int rc;
+	int r;
 
-	rc = take_parameters(conn);
-	if (!rc)
-		rc = take_keys(conn, KTLS_TX);
-	if (!rc)
-		rc = take_keys(conn, KTLS_RX);
-	if (!rc)
-		rc = take_server_name(conn);
-	if (rc < 0)
-		return ktls_conn_fail(conn, rc, "taking the keys over from GnuTLS: %s",
-				      ktls_strerror(rc));
+	r = take_parameters(conn);
+	if (!r)
+		r = take_keys(conn, KTLS_TX);
+	if (!r)
+		r = take_keys(conn, KTLS_RX);
+	if (!r)
+		r = take_server_name(conn);
+	if (r < 0)
+		return ktls_conn_fail(conn, r, "taking the keys over from GnuTLS: %s",
+				      ktls_strerror(r));
 	take_alpn(conn);
 	conn->handshake = ktls_handshake_free(conn->handshake);
 	return ktls_conn_open(conn);
@@ -492,13 +492,13 @@ static int hand_over(struct ktls_conn *conn)
 int ktls_handshake_step(struct ktls_conn *conn, uint64_t deadline_ns)
 {
 	gnutls_session_t session = conn->handshake->session;
-	int rc;
+	int r;
 
 	conn->handshake->deadline_ns = deadline_ns;
 	do {
-		rc = gnutls_handshake(session);
-	} while (rc == GNUTLS_E_INTERRUPTED || rc == GNUTLS_E_WARNING_ALERT_RECEIVED);
-	if (rc == GNUTLS_E_AGAIN)
+		r = gnutls_handshake(session);
+	} while (r == GNUTLS_E_INTERRUPTED || r == GNUTLS_E_WARNING_ALERT_RECEIVED);
+	if (r == GNUTLS_E_AGAIN)
 		return gnutls_record_get_direction(session) ? KTLS_WANT_WRITE : KTLS_WANT_READ;
-	return rc < 0 ? handshake_failed(conn, true_cause(conn, rc)) : hand_over(conn);
+	return r < 0 ? handshake_failed(conn, true_cause(conn, r)) : hand_over(conn);
 }

@@ -36,13 +36,13 @@ static int send_record(struct ktls_conn *conn, uint8_t type, const void *bytes, 
 {
 	struct iovec iov = { .iov_base = (void *)bytes, .iov_len = len };
 	struct ktls_cursor cursor = { .iov = &iov, .count = 1 };
-	int rc;
+	int r;
 
 	if (!conn->half[KTLS_TX].protect)
 		return -ENOTCONN;
-	rc = conn->half[KTLS_TX].protect->send(conn, type, &cursor);
+	r = conn->half[KTLS_TX].protect->send(conn, type, &cursor);
 	/* Accepted is sent: the rest of a record that was begun goes first in any case. */
-	return rc > 0 && !ktls_cursor_left(&cursor) ? 0 : rc;
+	return r > 0 && !ktls_cursor_left(&cursor) ? 0 : r;
 }
 
 int ktls_post_send_alert(struct ktls_conn *conn, bool fatal, enum ktls_alert alert)
@@ -69,19 +69,19 @@ static int change_key(struct ktls_conn *conn, enum ktls_direction direction)
 	_cleanup_(ktls_secret_wipe) struct ktls_secret next = { 0 };
 	_cleanup_(kern_keys_wipe) struct kern_keys keys = { 0 };
 	_cleanup_(kern_keys_wipe) struct kern_keys old = half->keys;
-	int rc;
+	int r;
 
-	rc = ktls_secret_next(&half->secret, conn->cipher, &next);
-	if (rc < 0)
-		return rc;
-	rc = ktls_secret_keys(&next, conn->cipher, &keys);
-	if (rc < 0)
-		return rc;
+	r = ktls_secret_next(&half->secret, conn->cipher, &next);
+	if (r < 0)
+		return r;
+	r = ktls_secret_keys(&next, conn->cipher, &keys);
+	if (r < 0)
+		return r;
 	half->keys = keys;
-	rc = half->protect->install(conn, direction);
-	if (rc < 0) {
+	r = half->protect->install(conn, direction);
+	if (r < 0) {
 		half->keys = old;
-		return rc;
+		return r;
 	}
 	half->secret = next;
 	half->key_updates++;
@@ -97,13 +97,13 @@ static bool can_change_key(const struct ktls_conn *conn, enum ktls_direction dir
 /* The kernel has the key and cannot take another: an orderly end is all that is left. */
 static int fail_rekey(struct ktls_conn *conn, enum ktls_direction direction)
 {
-	int rc = 0;
+	int r = 0;
 
 	if (!conn->close_sent)
-		rc = ktls_post_send_alert(conn, false, KTLS_ALERT_CLOSE_NOTIFY);
+		r = ktls_post_send_alert(conn, false, KTLS_ALERT_CLOSE_NOTIFY);
 	/* A writer comes again when there is room for it; a reader has no second chance. */
-	if (rc > 0 && direction == KTLS_TX)
-		return rc;
+	if (r > 0 && direction == KTLS_TX)
+		return r;
 	return ktls_conn_fail(conn, -KTLS_E_REKEY,
 			      "changing the key of %s: %s. To do: keep it in userspace with "
 			      "ktls_config_set_offload(), or %s",
@@ -113,7 +113,7 @@ static int fail_rekey(struct ktls_conn *conn, enum ktls_direction direction)
 
 static int receive_key_update(struct ktls_conn *conn, uint8_t request, bool ends)
 {
-	int rc;
+	int r;
 
 	if (request > UPDATE_REQUESTED)
 		return ktls_conn_fail_alert(conn, -KTLS_E_PROTOCOL, KTLS_ALERT_ILLEGAL_PARAMETER,
@@ -127,11 +127,11 @@ static int receive_key_update(struct ktls_conn *conn, uint8_t request, bool ends
 					    "the peer unexpected_message");
 	if (!can_change_key(conn, KTLS_RX))
 		return fail_rekey(conn, KTLS_RX);
-	rc = change_key(conn, KTLS_RX);
-	if (rc < 0)
+	r = change_key(conn, KTLS_RX);
+	if (r < 0)
 		return ktls_conn_fail_alert(conn, -KTLS_E_REKEY, KTLS_ALERT_INTERNAL_ERROR,
 					    "taking the peer's new key into use: %s",
-					    ktls_strerror(rc));
+					    ktls_strerror(r));
 	if (request == UPDATE_REQUESTED)
 		conn->post.owes_key_update = true;
 	return 0;
@@ -140,43 +140,43 @@ static int receive_key_update(struct ktls_conn *conn, uint8_t request, bool ends
 static int pay_key_update(struct ktls_conn *conn)
 {
 	static const uint8_t message[] = { KEY_UPDATE, 0, 0, KEY_UPDATE_LEN, UPDATE_NOT_REQUESTED };
-	int rc;
+	int r;
 
 	if (!can_change_key(conn, KTLS_TX)) {
 		/* What the kernel still holds it would drop at the end, and our close_notify with
 		 * it. */
-		rc = conn->half[KTLS_TX].protect->flush(conn);
-		return rc ? rc : fail_rekey(conn, KTLS_TX);
+		r = conn->half[KTLS_TX].protect->flush(conn);
+		return r ? r : fail_rekey(conn, KTLS_TX);
 	}
-	rc = send_record(conn, KERN_RECORD_HANDSHAKE, message, sizeof(message));
-	if (rc)
-		return rc;
+	r = send_record(conn, KERN_RECORD_HANDSHAKE, message, sizeof(message));
+	if (r)
+		return r;
 	conn->post.owes_key_update = false;
-	rc = change_key(conn, KTLS_TX);
-	if (rc < 0)
+	r = change_key(conn, KTLS_TX);
+	if (r < 0)
 		return ktls_conn_fail(conn, -KTLS_E_REKEY, "taking our new key into use: %s",
-				      ktls_strerror(rc));
+				      ktls_strerror(r));
 	return 0;
 }
 
 static int pay_no_renegotiation(struct ktls_conn *conn)
 {
-	int rc = ktls_post_send_alert(conn, false, KTLS_ALERT_NO_RENEGOTIATION);
+	int r = ktls_post_send_alert(conn, false, KTLS_ALERT_NO_RENEGOTIATION);
 
-	if (!rc)
+	if (!r)
 		conn->post.owes_no_renegotiation = false;
-	return rc;
+	return r;
 }
 
 int ktls_post_settle(struct ktls_conn *conn)
 {
-	int rc = 0;
+	int r = 0;
 
 	if (conn->post.owes_no_renegotiation)
-		rc = pay_no_renegotiation(conn);
-	if (!rc && conn->post.owes_key_update)
-		rc = pay_key_update(conn);
-	return rc;
+		r = pay_no_renegotiation(conn);
+	if (!r && conn->post.owes_key_update)
+		r = pay_key_update(conn);
+	return r;
 }
 
 /* Handshake messages */
@@ -223,10 +223,10 @@ static int end_message(struct ktls_conn *conn, bool ends)
 	if (conn->protocol == KTLS_TLS_1_2) {
 		post->owes_no_renegotiation = true;
 		/* The peer may wait for nothing but this; if it would block, it stays owed. */
-		int rc = pay_no_renegotiation(conn);
-		return rc < 0 ? ktls_conn_fail(conn, rc, "refusing renegotiation: %s",
-					       ktls_strerror(rc))
-			      : 0;
+		int r = pay_no_renegotiation(conn);
+		return r < 0 ? ktls_conn_fail(conn, r, "refusing renegotiation: %s",
+					      ktls_strerror(r))
+			     : 0;
 	}
 	return 0;
 }
@@ -237,7 +237,7 @@ static int take_handshake(struct ktls_conn *conn, const uint8_t *bytes, size_t l
 {
 	struct ktls_post *post = &conn->post;
 	size_t n;
-	int rc;
+	int r;
 
 	*used = 0;
 	if (post->header_len < HEADER_LEN) {
@@ -245,8 +245,8 @@ static int take_handshake(struct ktls_conn *conn, const uint8_t *bytes, size_t l
 		*used = 1;
 		if (post->header_len < HEADER_LEN)
 			return 0;
-		rc = begin_message(conn);
-		return rc < 0 || post->body_left ? rc : end_message(conn, ends && len == *used);
+		r = begin_message(conn);
+		return r < 0 || post->body_left ? r : end_message(conn, ends && len == *used);
 	}
 	n = len < post->body_left ? len : post->body_left;
 	if (post->header[0] == KEY_UPDATE)
@@ -317,10 +317,10 @@ int ktls_post_receive(struct ktls_conn *conn, uint8_t type, struct ktls_cursor c
 		len -= n;
 		while (at < n) {
 			size_t used = 0;
-			int rc = take(conn, type, chunk + at, n - at, ends && !len, &used);
+			int r = take(conn, type, chunk + at, n - at, ends && !len, &used);
 
-			if (rc)
-				return rc;
+			if (r)
+				return r;
 			at += used;
 		}
 	}

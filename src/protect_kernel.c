@@ -37,24 +37,24 @@ static int install(struct ktls_conn *conn, enum ktls_direction direction)
 	bool first = half->protect != &ktls_protect_kernel;
 	struct ktls_kernel kernel = { 0 };
 	unsigned int reason;
-	int rc;
+	int r;
 
-	rc = kern_prepare(&half->keys, &crypto);
-	if (rc < 0)
-		return rc;
+	r = kern_prepare(&half->keys, &crypto);
+	if (r < 0)
+		return r;
 	if (!first) {
 		kernel = half->kernel;
 		kernel.records_before += sequence(conn, direction) - kernel.first_seq;
 	} else if (direction == KTLS_TX) {
-		rc = kern_tcp_taken(conn->fd, &kernel.taken_before);
-		if (rc < 0)
-			return rc;
+		r = kern_tcp_taken(conn->fd, &kernel.taken_before);
+		if (r < 0)
+			return r;
 	}
-	rc = kern_commit(conn->fd, direction, &crypto, &reason);
-	if (rc < 0) {
+	r = kern_commit(conn->fd, direction, &crypto, &reason);
+	if (r < 0) {
 		half->reason = (uint16_t)reason;
-		half->reason_errno = -rc;
-		return rc;
+		half->reason_errno = -r;
+		return r;
 	}
 	/* The point of no return: the key is the kernel's, and nobody else keeps it. */
 	explicit_bzero(half->keys.key, sizeof(half->keys.key));
@@ -73,10 +73,10 @@ static int send_records(struct ktls_conn *conn, uint8_t type, struct ktls_cursor
 
 	while ((count = ktls_cursor_window(cursor, iov, WINDOW))) {
 		size_t n;
-		int rc = kern_send(conn->fd, type, iov, count, &n);
+		int r = kern_send(conn->fd, type, iov, count, &n);
 
-		if (rc < 0)
-			return rc == -EAGAIN ? KTLS_WANT_WRITE : rc;
+		if (r < 0)
+			return r == -EAGAIN ? KTLS_WANT_WRITE : r;
 		conn->half[KTLS_TX].kernel.plain += n;
 		ktls_cursor_advance(cursor, n);
 	}
@@ -90,11 +90,11 @@ static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint6
 	while (*ret_n < len) {
 		uint64_t left = len - *ret_n;
 		size_t n;
-		int rc = kern_send_file(conn->fd, file_fd, offset + *ret_n,
-					left < SIZE_MAX ? (size_t)left : SIZE_MAX, &n);
+		int r = kern_send_file(conn->fd, file_fd, offset + *ret_n,
+				       left < SIZE_MAX ? (size_t)left : SIZE_MAX, &n);
 
-		if (rc < 0)
-			return rc == -EAGAIN ? KTLS_WANT_WRITE : rc;
+		if (r < 0)
+			return r == -EAGAIN ? KTLS_WANT_WRITE : r;
 		if (!n)
 			return -KTLS_E_FILE_SHORT;
 		conn->half[KTLS_TX].kernel.plain += n;
@@ -108,14 +108,14 @@ static int flush(struct ktls_conn *conn)
 	const struct ktls_half *half = &conn->half[KTLS_TX];
 	const struct ktls_kernel *kernel = &half->kernel;
 	uint64_t records, made, taken, seq;
-	int rc;
+	int r;
 
-	rc = kern_seq(conn->fd, KTLS_TX, half->keys.protocol, half->keys.cipher, &seq);
-	if (rc < 0)
-		return rc;
-	rc = kern_tcp_taken(conn->fd, &taken);
-	if (rc < 0)
-		return rc;
+	r = kern_seq(conn->fd, KTLS_TX, half->keys.protocol, half->keys.cipher, &seq);
+	if (r < 0)
+		return r;
+	r = kern_tcp_taken(conn->fd, &taken);
+	if (r < 0)
+		return r;
 	records = kernel->records_before + seq - kernel->first_seq;
 	made = kernel->plain +
 	       records * kern_record_overhead(half->keys.protocol, half->keys.cipher);
@@ -123,9 +123,9 @@ static int flush(struct ktls_conn *conn)
 }
 
 /* What an error of recvmsg(2) means (net/tls/tls_sw.c, tls_strp.c). */
-static int receive_error(int rc, enum ktls_alert *ret_alert)
+static int receive_error(int r, enum ktls_alert *ret_alert)
 {
-	switch (-rc) {
+	switch (-r) {
 	case EBADMSG:
 		*ret_alert = KTLS_ALERT_BAD_RECORD_MAC;
 		return -KTLS_E_BAD_MAC;
@@ -137,13 +137,13 @@ static int receive_error(int rc, enum ktls_alert *ret_alert)
 		return -KTLS_E_BAD_RECORD;
 	case EPROTO:
 		*ret_alert = KTLS_ALERT_INTERNAL_ERROR;
-		return rc;
+		return r;
 	case EKEYEXPIRED:
 		*ret_alert = KTLS_ALERT_INTERNAL_ERROR;
 		return -KTLS_E_REKEY;
 	default:
 		*ret_alert = KTLS_ALERT_NONE;
-		return rc;
+		return r;
 	}
 }
 
@@ -154,18 +154,18 @@ static int receive(struct ktls_conn *conn, struct ktls_cursor *cursor, uint8_t *
 	socklen_t len = sizeof(int);
 	int count = ktls_cursor_window(cursor, iov, WINDOW), pending;
 	size_t n;
-	int rc;
+	int r;
 
-	rc = kern_recv(conn->fd, iov, count, ret_type, ret_end, &n);
-	if (rc == -EAGAIN)
+	r = kern_recv(conn->fd, iov, count, ret_type, ret_end, &n);
+	if (r == -EAGAIN)
 		return KTLS_WANT_READ;
 	/* A decryption error stays on the socket, and would be the answer to our alert too. Any
 	 * other is left there: without it the kernel raises SIGPIPE when the socket is closed while
 	 * its tls still holds a record of sendfile(2). */
-	if (rc == -EBADMSG)
+	if (r == -EBADMSG)
 		ktls_sys.getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &pending, &len);
-	if (rc < 0)
-		return receive_error(rc, ret_alert);
+	if (r < 0)
+		return receive_error(r, ret_alert);
 	if (*ret_type == KERN_RECORD_NONE)
 		return KTLS_CLOSED;
 	ktls_cursor_advance(cursor, n);

@@ -48,11 +48,11 @@ static int install(struct ktls_conn *conn, enum ktls_direction direction)
 {
 	struct ktls_half *half = &conn->half[direction];
 	struct ktls_aead *aead;
-	int rc;
+	int r;
 
-	rc = ktls_aead_new(&aead, half->keys.cipher, half->keys.key);
-	if (rc < 0)
-		return rc;
+	r = ktls_aead_new(&aead, half->keys.cipher, half->keys.key);
+	if (r < 0)
+		return r;
 	if (half->protect != &ktls_protect_user)
 		half->user = (struct ktls_user){ .batch = KTLS_POOL_BATCH };
 	ktls_aead_free(half->user.aead);
@@ -105,12 +105,12 @@ static int flush(struct ktls_conn *conn)
 {
 	struct ktls_user *user = &tx_half(conn)->user;
 	size_t n;
-	int rc;
+	int r;
 
 	while (user->start < user->end) {
-		rc = push(conn, user->buffer + user->start, user->end - user->start, &n);
-		if (rc < 0)
-			return rc;
+		r = push(conn, user->buffer + user->start, user->end - user->start, &n);
+		if (r < 0)
+			return r;
 		if (!n)
 			return KTLS_WANT_WRITE;
 		user->start += (uint32_t)n;
@@ -164,14 +164,14 @@ static struct iovec batch_payload(const struct batch *batch, size_t i)
 
 static int seal_batch(struct ktls_half *half, const struct batch *batch, uint8_t type)
 {
-	int rc;
+	int r;
 
 	for (size_t i = 0; i < batch->count; i++) {
-		rc = ktls_record_seal(half->user.aead, &half->keys, half->keys.seq + i, type,
-				      batch->buffer + i * batch->stride,
-				      batch_payload(batch, i).iov_len);
-		if (rc < 0)
-			return rc;
+		r = ktls_record_seal(half->user.aead, &half->keys, half->keys.seq + i, type,
+				     batch->buffer + i * batch->stride,
+				     batch_payload(batch, i).iov_len);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }
@@ -205,14 +205,14 @@ static int send_batch(struct ktls_conn *conn, const struct batch *batch, uint8_t
 		      size_t *ret_accepted)
 {
 	size_t sent;
-	int rc;
+	int r;
 
-	rc = seal_batch(tx_half(conn), batch, type);
-	if (rc < 0)
-		return rc;
-	rc = push(conn, batch->buffer, batch->wire_len, &sent);
-	if (rc < 0)
-		return rc;
+	r = seal_batch(tx_half(conn), batch, type);
+	if (r < 0)
+		return r;
+	r = push(conn, batch->buffer, batch->wire_len, &sent);
+	if (r < 0)
+		return r;
 	*ret_accepted = settle_batch(conn, batch, sent);
 	return sent == batch->wire_len ? 0 : KTLS_WANT_WRITE;
 }
@@ -220,30 +220,30 @@ static int send_batch(struct ktls_conn *conn, const struct batch *batch, uint8_t
 static int send_records(struct ktls_conn *conn, uint8_t type, struct ktls_cursor *cursor)
 {
 	size_t left = ktls_cursor_left(cursor);
-	int rc;
+	int r;
 
-	rc = flush(conn);
-	while (!rc && left) {
+	r = flush(conn);
+	while (!r && left) {
 		struct ktls_cursor at = *cursor;
 		struct batch batch;
 		size_t accepted;
 
-		rc = take_buffer(conn, &tx_half(conn)->user);
-		if (rc)
-			return rc;
+		r = take_buffer(conn, &tx_half(conn)->user);
+		if (r)
+			return r;
 		batch = plan_batch(conn, left);
 		for (size_t i = 0; i < batch.count; i++) {
 			struct iovec payload = batch_payload(&batch, i);
 
 			ktls_cursor_read(&at, payload.iov_base, payload.iov_len);
 		}
-		rc = send_batch(conn, &batch, type, &accepted);
-		if (rc < 0)
-			return rc;
+		r = send_batch(conn, &batch, type, &accepted);
+		if (r < 0)
+			return r;
 		ktls_cursor_advance(cursor, accepted);
 		left -= accepted;
 	}
-	return rc;
+	return r;
 }
 
 /* Fills the batch from the file; -KTLS_E_FILE_SHORT if the file ends first. */
@@ -276,27 +276,27 @@ static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint6
 		     uint64_t *ret_n)
 {
 	uint64_t done = 0;
-	int rc;
+	int r;
 
 	*ret_n = 0;
-	rc = flush(conn);
-	while (!rc && done < len) {
+	r = flush(conn);
+	while (!r && done < len) {
 		struct batch batch;
 		size_t accepted;
 
-		rc = take_buffer(conn, &tx_half(conn)->user);
-		if (rc)
-			return rc;
+		r = take_buffer(conn, &tx_half(conn)->user);
+		if (r)
+			return r;
 		batch = plan_batch(conn, len - done);
-		rc = read_batch(file_fd, offset + done, &batch);
-		if (rc < 0)
-			return rc;
-		rc = send_batch(conn, &batch, KERN_RECORD_DATA, &accepted);
-		if (rc < 0)
-			return rc;
+		r = read_batch(file_fd, offset + done, &batch);
+		if (r < 0)
+			return r;
+		r = send_batch(conn, &batch, KERN_RECORD_DATA, &accepted);
+		if (r < 0)
+			return r;
 		*ret_n = done += accepted;
 	}
-	return rc;
+	return r;
 }
 
 /* Receiving */
@@ -339,13 +339,13 @@ static int fill(struct ktls_conn *conn, struct ktls_half *half)
 	struct iovec iov;
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	ssize_t n;
-	int rc;
+	int r;
 
 	if (user->ended)
 		return KTLS_CLOSED;
-	rc = take_buffer(conn, user);
-	if (rc)
-		return rc;
+	r = take_buffer(conn, user);
+	if (r)
+		return r;
 	iov.iov_len = room_to_fill(conn, half);
 	iov.iov_base = user->buffer + user->end;
 	do {
@@ -355,11 +355,11 @@ static int fill(struct ktls_conn *conn, struct ktls_half *half)
 		user->end += (uint32_t)n;
 		return 0;
 	}
-	rc = n < 0 ? -errno : KTLS_CLOSED;
+	r = n < 0 ? -errno : KTLS_CLOSED;
 	user->ended = !n;
 	if (user->start == user->end)
 		give_buffer(conn, user);
-	return rc == -EAGAIN ? KTLS_WANT_READ : rc;
+	return r == -EAGAIN ? KTLS_WANT_READ : r;
 }
 
 /* Opens the record at start. 0, or a code that is kept until what came before it was delivered. */
@@ -369,14 +369,14 @@ static int open_record(struct ktls_half *half, size_t len)
 	enum ktls_alert alert;
 	uint8_t *payload;
 	size_t payload_len;
-	int rc;
+	int r;
 
-	rc = ktls_record_open(user->aead, &half->keys, user->buffer + user->start, len,
-			      &user->plain_type, &payload, &payload_len, &alert);
-	if (rc < 0) {
-		user->error = rc;
+	r = ktls_record_open(user->aead, &half->keys, user->buffer + user->start, len,
+			     &user->plain_type, &payload, &payload_len, &alert);
+	if (r < 0) {
+		user->error = r;
 		user->alert = (int)alert;
-		return rc;
+		return r;
 	}
 	half->keys.seq++;
 	user->plain = (uint32_t)(payload - user->buffer);
@@ -389,7 +389,7 @@ static int open_record(struct ktls_half *half, size_t len)
 static int next_record(struct ktls_conn *conn, struct ktls_half *half)
 {
 	enum ktls_alert alert = KTLS_ALERT_NONE;
-	int len, rc;
+	int len, r;
 
 	for (;;) {
 		len = whole_record(half, &alert);
@@ -400,9 +400,9 @@ static int next_record(struct ktls_conn *conn, struct ktls_half *half)
 		}
 		if (len > 0)
 			return open_record(half, (size_t)len);
-		rc = fill(conn, half);
-		if (rc)
-			return rc;
+		r = fill(conn, half);
+		if (r)
+			return r;
 	}
 }
 
@@ -421,14 +421,14 @@ static int receive(struct ktls_conn *conn, struct ktls_cursor *cursor, uint8_t *
 	struct ktls_half *half = &conn->half[KTLS_RX];
 	struct ktls_user *user = &half->user;
 	size_t left = ktls_cursor_left(cursor), got = 0, n;
-	int rc = user->error;
+	int r = user->error;
 
-	if (!rc && !user->plain_len)
-		rc = next_record(conn, half);
+	if (!r && !user->plain_len)
+		r = next_record(conn, half);
 	/* What the socket answered is nobody's alert. */
 	*ret_alert = user->error ? (enum ktls_alert)user->alert : KTLS_ALERT_NONE;
-	if (rc)
-		return rc;
+	if (r)
+		return r;
 	*ret_type = user->plain_type;
 	for (;;) {
 		n = ktls_cursor_write(cursor, user->buffer + user->plain, user->plain_len);

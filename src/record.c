@@ -190,7 +190,7 @@ int ktls_record_open(struct ktls_aead *aead, const struct kern_keys *keys, uint8
 	uint8_t nonce[KERN_IV_LEN], aad[AAD_TLS12_LEN];
 	uint8_t type = record[0];
 	size_t len, aad_len;
-	int rc;
+	int r;
 
 	*ret_alert = KTLS_ALERT_BAD_RECORD_MAC;
 	if (record_len < offset + KERN_TAG_LEN)
@@ -198,18 +198,18 @@ int ktls_record_open(struct ktls_aead *aead, const struct kern_keys *keys, uint8
 	len = record_len - offset - KERN_TAG_LEN;
 	make_nonce(keys, keys->seq, record + KTLS_RECORD_HEADER_LEN, nonce);
 	aad_len = make_aad(keys, keys->seq, record, len, aad);
-	rc = ktls_aead_open(aead, nonce, aad, aad_len, record + offset, len + KERN_TAG_LEN);
-	if (rc < 0)
-		return rc;
+	r = ktls_aead_open(aead, nonce, aad, aad_len, record + offset, len + KERN_TAG_LEN);
+	if (r < 0)
+		return r;
 	/* Payload, inner type and padding together (RFC 8446 5.4). */
 	if (len > KERN_PAYLOAD_MAX + (keys->protocol == KTLS_TLS_1_3 ? 1u : 0u)) {
 		*ret_alert = KTLS_ALERT_RECORD_OVERFLOW;
 		return -KTLS_E_BAD_RECORD;
 	}
 	if (keys->protocol == KTLS_TLS_1_3) {
-		rc = strip_padding(record + offset, &len, &type, ret_alert);
-		if (rc < 0)
-			return rc;
+		r = strip_padding(record + offset, &len, &type, ret_alert);
+		if (r < 0)
+			return r;
 	}
 	/* Only data may be empty (RFC 8446 5.4, RFC 5246 6.2.1). */
 	if (!len && type != KERN_RECORD_DATA) {
