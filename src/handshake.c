@@ -33,18 +33,20 @@ enum {
 	SNI_LEN = 256,
 	RECEIVED_MAX = 1 << 18, /* bytes of a handshake; GnuTLS keeps a message of up to 16 MiB */
 	EXT_SUPPORTED_VERSIONS = 43,
+	ALERT_LEN = 2,
 };
 
 struct ktls_handshake {
 	gnutls_session_t session;
 	uint64_t deadline_ns; /* of the present step */
 	struct ktls_secret secrets[_KTLS_DIRECTION_N];
-	bool heard;	  /* the peer has sent something */
-	bool not_tls;	  /* which did not look like a record */
-	bool ended;	  /* the peer has ended the transport */
-	bool no_tls12;	  /* and is a client that lists versions, but not this one */
-	size_t received;  /* bytes */
-	int socket_errno; /* of the push or pull that failed */
+	bool heard;	 /* the peer has sent something */
+	bool not_tls;	 /* which did not look like a record */
+	bool ended;	 /* the peer has ended the transport */
+	bool no_tls12;	 /* and is a client that lists versions, but not this one */
+	size_t received; /* bytes */
+	uint8_t last[KTLS_RECORD_HEADER_LEN + ALERT_LEN]; /* of them */
+	int socket_errno;				  /* of the push or pull that failed */
 	int verify_error; /* our verdict on the peer's certificate */
 	enum ktls_alert verify_alert;
 };
@@ -95,6 +97,15 @@ static ssize_t receive(struct ktls_conn *conn, struct msghdr *msg)
 	}
 }
 
+static void keep_last(struct ktls_handshake *handshake, const uint8_t *bytes, size_t len)
+{
+	size_t kept = sizeof(handshake->last), new = len < kept ? len : kept;
+
+	memmove(handshake->last, handshake->last + new, kept - new);
+	memcpy(handshake->last + kept - new, bytes + len - new, new);
+	handshake->received += len;
+}
+
 static ssize_t pull(gnutls_transport_ptr_t ptr, void *buf, size_t len)
 {
 	struct ktls_conn *conn = ptr;
@@ -121,7 +132,7 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *buf, size_t len)
 		handshake->not_tls = first < RECORD_TYPE_MIN || first > RECORD_TYPE_MAX;
 	}
 	if (n > 0)
-		handshake->received += (size_t)n;
+		keep_last(handshake, buf, (size_t)n);
 	return n;
 }
 
@@ -344,11 +355,23 @@ static bool is_tls13(gnutls_session_t session)
 	return gnutls_protocol_get_version(session) == GNUTLS_TLS1_3;
 }
 
+/* A client that does not like our certificate may have no keys yet, and says so in the clear
+ * (OpenSSL's does): to GnuTLS, which waits for a protected record, that is one that does not
+ * authenticate. */
+static bool ends_with_bare_alert(const struct ktls_handshake *handshake)
+{
+	static const uint8_t header[] = { KERN_RECORD_ALERT, 3, 3, 0, ALERT_LEN };
+
+	return !memcmp(handshake->last, header, sizeof(header));
+}
+
 /* GnuTLS's server looks for a suite of TLS 1.2 before it asks whether both offer that version. */
 static int true_cause(const struct ktls_conn *conn, int r)
 {
 	if (conn->handshake->received > RECEIVED_MAX)
 		return GNUTLS_E_HANDSHAKE_TOO_LARGE;
+	if (r == GNUTLS_E_DECRYPTION_FAILED && ends_with_bare_alert(conn->handshake))
+		return GNUTLS_E_FATAL_ALERT_RECEIVED;
 	if (r == GNUTLS_E_NO_CIPHER_SUITES && !is_tls13(conn->handshake->session) &&
 	    (conn->handshake->no_tls12 || conn->config->protocol_min == KTLS_TLS_1_3))
 		return GNUTLS_E_UNSUPPORTED_VERSION_PACKET;
@@ -387,7 +410,9 @@ static int handshake_failed(struct ktls_conn *conn, int r)
 
 	tell_peer(conn, r);
 	if (r == GNUTLS_E_FATAL_ALERT_RECEIVED) {
-		alert = (unsigned int)gnutls_alert_get(handshake->session);
+		alert = ends_with_bare_alert(handshake)
+				? handshake->last[sizeof(handshake->last) - 1]
+				: (unsigned int)gnutls_alert_get(handshake->session);
 		return ktls_conn_fail(conn, error, "handshake with %s: it sent the alert %s (%u)",
 				      peer, ktls_alert_name(alert), alert);
 	}

@@ -144,6 +144,19 @@ def fin_alone(protocol):
     return told
 
 
+def refused_by_openssl(protocol):
+    """A client that does not like our certificate says so; in TLS 1.3 without any protection."""
+    server, port = kit.peer_server(stdin=None)
+    kit.openssl_client(port, kit.openssl_version(protocol), '-verify_hostname',
+                       'other.example').wait()
+    server.wait()
+
+    facts = server.facts()
+    kit.check(facts['handshake'] == 'KTLS_E_ALERT', facts['error'])
+    kit.check('it sent the alert' in facts['error'], facts['error'])
+    return facts['error']
+
+
 CASES = [('%s, TLS %s' % (name, protocol), functools.partial(case, protocol))
          for name, case in (('our close_notify to s_client', ours_to_openssl),
                             ('our close_notify to gnutls-cli', ours_to_gnutls),
@@ -155,7 +168,8 @@ CASES = [('%s, TLS %s' % (name, protocol), functools.partial(case, protocol))
                             ('s_server killed while it receives', server_killed_receiving),
                             ('s_server killed while all is quiet', server_killed_idle),
                             ('s_server quits without close_notify', server_quits),
-                            ('a FIN alone', fin_alone))
+                            ('a FIN alone', fin_alone),
+                            ('our certificate refused by s_client', refused_by_openssl))
          for protocol in kit.PROTOCOLS]
 
 if __name__ == '__main__':
