@@ -43,6 +43,16 @@ static bool poll_may_mislead(const struct ktls_conn *conn, int want)
 	return conn->half[direction].protect == &ktls_protect_kernel;
 }
 
+static int wait_for_socket(struct ktls_conn *conn, const struct waiter *waiter, int want)
+{
+	int r = ktls_deadline_poll(conn->fd, want == KTLS_WANT_READ ? POLLIN : POLLOUT,
+				   waiter->deadline_ns);
+
+	if (r < 0)
+		return ktls_conn_fail(conn, r, "waiting for the socket: %s", ktls_strerror(r));
+	return r;
+}
+
 /* 0: try again; else what the call answers. `moved`: bytes that the call has moved so far. */
 static int wait_for(struct ktls_conn *conn, struct waiter *waiter, int want, uint64_t moved)
 {
@@ -53,16 +63,15 @@ static int wait_for(struct ktls_conn *conn, struct waiter *waiter, int want, uin
 		return want;
 	if (want == KTLS_WANT_BUFFER)
 		return ktls_pool_wait(conn->config->pool, waiter->deadline_ns);
-	if (moved != waiter->moved || !poll_may_mislead(conn, want))
+	if (moved != waiter->moved || !poll_may_mislead(conn, want)) {
+		waiter->moved = moved;
 		waiter->fruitless = 0;
-	waiter->moved = moved;
+		return wait_for_socket(conn, waiter, want);
+	}
 	began_ns = ktls_deadline_clock();
 	if (waiter->fruitless > FRUITLESS_MAX)
 		ktls_sys.poll(NULL, 0, PAUSE_MS);
-	r = ktls_deadline_poll(conn->fd, want == KTLS_WANT_READ ? POLLIN : POLLOUT,
-			       waiter->deadline_ns);
-	if (r < 0)
-		return ktls_conn_fail(conn, r, "waiting for the socket: %s", ktls_strerror(r));
+	r = wait_for_socket(conn, waiter, want);
 	if (ktls_deadline_clock() - began_ns < SHORT_WAIT_NS || waiter->fruitless > FRUITLESS_MAX)
 		waiter->fruitless++;
 	else

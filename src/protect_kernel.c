@@ -17,7 +17,8 @@
 #include "conn.h"
 
 enum {
-	WINDOW = 256, /* pieces that are handed down at once */
+	WINDOW = 256,	      /* pieces that are handed down at once */
+	FILE_CHUNK = 1 << 30, /* bytes of a file, fewer than one sendfile(2) takes */
 };
 
 static uint64_t sequence(const struct ktls_conn *conn, enum ktls_direction direction)
@@ -89,9 +90,8 @@ static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint6
 	*ret_n = 0;
 	while (*ret_n < len) {
 		uint64_t left = len - *ret_n;
-		size_t n;
-		int r = kern_send_file(conn->fd, file_fd, offset + *ret_n,
-				       left < SIZE_MAX ? (size_t)left : SIZE_MAX, &n);
+		size_t n, chunk = left < FILE_CHUNK ? (size_t)left : FILE_CHUNK;
+		int r = kern_send_file(conn->fd, file_fd, offset + *ret_n, chunk, &n);
 
 		if (r < 0)
 			return r == -EAGAIN ? KTLS_WANT_WRITE : r;
@@ -99,6 +99,9 @@ static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint6
 			return -KTLS_E_FILE_SHORT;
 		conn->half[KTLS_TX].kernel.plain += n;
 		*ret_n += n;
+		/* Short is full: asking once more would only be told so. */
+		if (n < chunk)
+			return KTLS_WANT_WRITE;
 	}
 	return 0;
 }
