@@ -84,6 +84,28 @@ int ktls_conn_fail_alert(struct ktls_conn *conn, int error, enum ktls_alert aler
 	return error;
 }
 
+int ktls_conn_check_open(const struct ktls_conn *conn)
+{
+	switch (conn->state) {
+	case KTLS_STATE_NEW:
+	case KTLS_STATE_HANDSHAKE:
+		return -ENOTCONN;
+	case KTLS_STATE_OPEN:
+	case KTLS_STATE_CLOSING:
+	case KTLS_STATE_CLOSED:
+		return 0;
+	case KTLS_STATE_FAILED:
+	case _KTLS_STATE_N:
+		break;
+	}
+	return conn->error;
+}
+
+int ktls_conn_fail_io(struct ktls_conn *conn, int r, const char *what)
+{
+	return ktls_conn_fail(conn, r, "%s: %s", what, ktls_strerror(r));
+}
+
 void ktls_conn_end_rx(struct ktls_conn *conn, enum ktls_status end)
 {
 	conn->rx_end = (uint8_t)end;

@@ -7,7 +7,9 @@
  *
  *   conn.c            life: states, failing, promotion
  *   handshake.c       NEW to OPEN, with GnuTLS
- *   conn_io.c         bytes: the public calls, waiting
+ *   conn_io.c         bytes: the public calls
+ *   conn_end.c        the orderly end
+ *   wait.c            how the calls wait
  *   post.c            what arrives after the handshake and is not data; what we owe for it
  *   protect_user.c    records in userspace   \  one interface, so that everything
  *   protect_kernel.c  records in the kernel  /  above is written once
@@ -148,6 +150,12 @@ int ktls_conn_fail(struct ktls_conn *conn, int error, const char *format, ...)
 /* The same, after telling the peer why if that is possible without waiting. */
 int ktls_conn_fail_alert(struct ktls_conn *conn, int error, enum ktls_alert alert,
 			 const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* The same for a system call or protection that failed while `what` was going on. */
+int ktls_conn_fail_io(struct ktls_conn *conn, int r, const char *what);
+
+/* 0 if the state has keys; the same error again once it has failed. */
+int ktls_conn_check_open(const struct ktls_conn *conn);
 
 /* Both halves have their first keys in half->keys: protects them in userspace, then where the
  * config says. From HANDSHAKE to OPEN. */

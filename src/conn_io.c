@@ -6,105 +6,20 @@
  */
 
 #include <errno.h>
-#include <poll.h>
 
-#include "base/deadline.h"
 #include "base/sys.h"
 #include "config.h"
 #include "conn.h"
 #include "handshake.h"
-#include "pool.h"
+#include "wait.h"
 
 enum {
 	EMPTY_RECORDS_MAX = 32, /* in a row, before it is a flood */
-	SHORT_WAIT_NS = 20000,	/* a poll that returned faster did not wait */
-	FRUITLESS_MAX = 2,	/* such polls without progress, before we pause */
-	PAUSE_MS = 1,
 };
-
-static bool is_want(int r)
-{
-	return r == KTLS_WANT_READ || r == KTLS_WANT_WRITE || r == KTLS_WANT_BUFFER;
-}
-
-/* How a call waits. Where the kernel protects, kernels before 6.12 say "readable" of half a record,
- * and any says "writable" while it still holds one: so a wait that ends at once, again and again
- * with no byte moved between, becomes a pause. */
-struct waiter {
-	uint64_t deadline_ns;
-	uint64_t moved; /* bytes, until the last wait */
-	unsigned int fruitless;
-};
-
-static bool poll_may_mislead(const struct ktls_conn *conn, int want)
-{
-	enum ktls_direction direction = want == KTLS_WANT_READ ? KTLS_RX : KTLS_TX;
-
-	return conn->half[direction].protect == &ktls_protect_kernel;
-}
-
-static int wait_for_socket(struct ktls_conn *conn, const struct waiter *waiter, int want)
-{
-	int r = ktls_deadline_poll(conn->fd, want == KTLS_WANT_READ ? POLLIN : POLLOUT,
-				   waiter->deadline_ns);
-
-	if (r < 0)
-		return ktls_conn_fail(conn, r, "waiting for the socket: %s", ktls_strerror(r));
-	return r;
-}
-
-/* 0: try again; else what the call answers. `moved`: bytes that the call has moved so far. */
-static int wait_for(struct ktls_conn *conn, struct waiter *waiter, int want, uint64_t moved)
-{
-	uint64_t began_ns;
-	int r;
-
-	if (waiter->deadline_ns == KTLS_NOW)
-		return want;
-	if (want == KTLS_WANT_BUFFER)
-		return ktls_pool_wait(conn->config->pool, waiter->deadline_ns);
-	if (moved != waiter->moved || !poll_may_mislead(conn, want)) {
-		waiter->moved = moved;
-		waiter->fruitless = 0;
-		return wait_for_socket(conn, waiter, want);
-	}
-	began_ns = ktls_deadline_clock();
-	if (waiter->fruitless > FRUITLESS_MAX)
-		ktls_sys.poll(NULL, 0, PAUSE_MS);
-	r = wait_for_socket(conn, waiter, want);
-	if (ktls_deadline_clock() - began_ns < SHORT_WAIT_NS || waiter->fruitless > FRUITLESS_MAX)
-		waiter->fruitless++;
-	else
-		waiter->fruitless = 0;
-	return r;
-}
-
-/* 0 if the state has keys; the same error again once it has failed. */
-static int check_open(const struct ktls_conn *conn)
-{
-	switch (conn->state) {
-	case KTLS_STATE_NEW:
-	case KTLS_STATE_HANDSHAKE:
-		return -ENOTCONN;
-	case KTLS_STATE_OPEN:
-	case KTLS_STATE_CLOSING:
-	case KTLS_STATE_CLOSED:
-		return 0;
-	case KTLS_STATE_FAILED:
-	case _KTLS_STATE_N:
-		break;
-	}
-	return conn->error;
-}
-
-static int fail_io(struct ktls_conn *conn, int r, const char *what)
-{
-	return ktls_conn_fail(conn, r, "%s: %s", what, ktls_strerror(r));
-}
 
 int ktls_conn_handshake(struct ktls_conn *conn, uint64_t deadline_ns)
 {
-	struct waiter waiter = { .deadline_ns = deadline_ns };
+	struct ktls_waiter waiter = { .deadline_ns = deadline_ns };
 	int r;
 
 	if (!conn)
@@ -115,12 +30,12 @@ int ktls_conn_handshake(struct ktls_conn *conn, uint64_t deadline_ns)
 			return r;
 	}
 	if (conn->state != KTLS_STATE_HANDSHAKE)
-		return check_open(conn);
+		return ktls_conn_check_open(conn);
 	for (;;) {
 		r = ktls_handshake_step(conn, deadline_ns);
-		if (!is_want(r))
+		if (!ktls_wait_is_want(r))
 			return r;
-		r = wait_for(conn, &waiter, r, 0);
+		r = ktls_wait(conn, &waiter, r, 0);
 		if (r)
 			return r;
 	}
@@ -190,14 +105,14 @@ static int read_record(struct ktls_conn *conn, struct ktls_cursor *cursor, size_
 int ktls_conn_readv(struct ktls_conn *conn, const struct iovec *iov, int iovcnt,
 		    uint64_t deadline_ns, size_t *ret_n)
 {
-	struct waiter waiter = { .deadline_ns = deadline_ns };
+	struct ktls_waiter waiter = { .deadline_ns = deadline_ns };
 	struct ktls_cursor cursor = { .iov = iov, .count = iovcnt };
 	int r;
 
 	if (!conn || !ret_n || iovcnt < 0 || (iovcnt && !iov))
 		return -EINVAL;
 	*ret_n = 0;
-	r = check_open(conn);
+	r = ktls_conn_check_open(conn);
 	if (r)
 		return r;
 	if (conn->rx_end)
@@ -206,10 +121,10 @@ int ktls_conn_readv(struct ktls_conn *conn, const struct iovec *iov, int iovcnt,
 		return 0;
 	for (;;) {
 		r = read_record(conn, &cursor, ret_n);
-		if (*ret_n || (r && !is_want(r)))
+		if (*ret_n || (r && !ktls_wait_is_want(r)))
 			return r;
 		if (r)
-			r = wait_for(conn, &waiter, r, 0);
+			r = ktls_wait(conn, &waiter, r, 0);
 		if (r)
 			return r;
 	}
@@ -229,7 +144,7 @@ int ktls_conn_read(struct ktls_conn *conn, void *buf, size_t len, uint64_t deadl
 
 static int check_writable(const struct ktls_conn *conn)
 {
-	int r = check_open(conn);
+	int r = ktls_conn_check_open(conn);
 
 	if (r)
 		return r;
@@ -251,18 +166,18 @@ static int write_some(struct ktls_conn *conn, struct ktls_cursor *cursor, size_t
 
 	r = prepare_write(conn);
 	if (r)
-		return r < 0 ? fail_io(conn, r, "writing") : r;
+		return r < 0 ? ktls_conn_fail_io(conn, r, "writing") : r;
 	r = conn->half[KTLS_TX].protect->send(conn, KERN_RECORD_DATA, cursor);
 	before -= ktls_cursor_left(cursor);
 	conn->half[KTLS_TX].bytes += before;
 	*done += before;
-	return r < 0 ? fail_io(conn, r, "writing") : r;
+	return r < 0 ? ktls_conn_fail_io(conn, r, "writing") : r;
 }
 
 int ktls_conn_writev(struct ktls_conn *conn, const struct iovec *iov, int iovcnt,
 		     uint64_t deadline_ns, size_t *ret_n)
 {
-	struct waiter waiter = { .deadline_ns = deadline_ns };
+	struct ktls_waiter waiter = { .deadline_ns = deadline_ns };
 	struct ktls_cursor cursor = { .iov = iov, .count = iovcnt };
 	int r;
 
@@ -274,9 +189,9 @@ int ktls_conn_writev(struct ktls_conn *conn, const struct iovec *iov, int iovcnt
 		return r;
 	for (;;) {
 		r = write_some(conn, &cursor, ret_n);
-		if (!is_want(r))
+		if (!ktls_wait_is_want(r))
 			return r;
-		r = wait_for(conn, &waiter, r, *ret_n);
+		r = ktls_wait(conn, &waiter, r, *ret_n);
 		if (r)
 			return r;
 	}
@@ -324,7 +239,7 @@ static int sendfile_some(struct ktls_conn *conn, int file_fd, uint64_t offset, u
 
 	r = prepare_write(conn);
 	if (r)
-		return r < 0 ? fail_io(conn, r, "sending a file") : r;
+		return r < 0 ? ktls_conn_fail_io(conn, r, "sending a file") : r;
 	r = conn->half[KTLS_TX].protect->send_file(conn, file_fd, offset + *done, len - *done, &n);
 	conn->half[KTLS_TX].bytes += n;
 	*done += n;
@@ -333,13 +248,13 @@ static int sendfile_some(struct ktls_conn *conn, int file_fd, uint64_t offset, u
 			conn, r, KTLS_ALERT_INTERNAL_ERROR,
 			"sending a file: it ends at %llu, before %llu: it shrank",
 			(unsigned long long)(offset + *done), (unsigned long long)(offset + len));
-	return r < 0 ? fail_io(conn, r, "sending a file") : r;
+	return r < 0 ? ktls_conn_fail_io(conn, r, "sending a file") : r;
 }
 
 int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
 		       uint64_t deadline_ns, uint64_t *ret_n)
 {
-	struct waiter waiter = { .deadline_ns = deadline_ns };
+	struct ktls_waiter waiter = { .deadline_ns = deadline_ns };
 	int r;
 
 	if (!conn || !ret_n)
@@ -354,8 +269,8 @@ int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uin
 	conn->sendfile_seen = true;
 	for (;;) {
 		r = sendfile_some(conn, file_fd, offset, len, ret_n);
-		if (is_want(r))
-			r = wait_for(conn, &waiter, r, *ret_n);
+		if (ktls_wait_is_want(r))
+			r = ktls_wait(conn, &waiter, r, *ret_n);
 		else
 			break;
 		if (r)
@@ -363,47 +278,4 @@ int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uin
 	}
 	conn->file_end = *ret_n < len ? offset + len : 0;
 	return r;
-}
-
-/* The end */
-
-static int shutdown_step(struct ktls_conn *conn)
-{
-	int r;
-
-	if (!conn->close_sent) {
-		r = ktls_post_send_alert(conn, false, KTLS_ALERT_CLOSE_NOTIFY);
-		if (r)
-			return r;
-		ktls_conn_end_tx(conn);
-	}
-	r = conn->half[KTLS_TX].protect->flush(conn);
-	if (r)
-		return r;
-	if (ktls_sys.shutdown(conn->fd, SHUT_WR) < 0)
-		return errno == ENOTCONN ? -ECONNRESET : -errno;
-	conn->transport_shut = true;
-	return 0;
-}
-
-int ktls_conn_shutdown(struct ktls_conn *conn, uint64_t deadline_ns)
-{
-	struct waiter waiter = { .deadline_ns = deadline_ns };
-	int r;
-
-	if (!conn)
-		return -EINVAL;
-	r = check_open(conn);
-	if (r)
-		return r;
-	while (!conn->transport_shut) {
-		r = shutdown_step(conn);
-		if (r < 0)
-			return fail_io(conn, r, "ending the connection");
-		if (r)
-			r = wait_for(conn, &waiter, r, 0);
-		if (r)
-			return r;
-	}
-	return 0;
 }

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Waiting for a socket or a buffer; see wait.h. */
+
+#include <poll.h>
+
+#include "base/deadline.h"
+#include "base/sys.h"
+#include "config.h"
+#include "conn.h"
+#include "pool.h"
+#include "wait.h"
+
+enum {
+	SHORT_WAIT_NS = 20000, /* a poll that returned faster did not wait */
+	FRUITLESS_MAX = 2,     /* such polls without progress, before we pause */
+	PAUSE_MS = 1,
+};
+
+bool ktls_wait_is_want(int r)
+{
+	return r == KTLS_WANT_READ || r == KTLS_WANT_WRITE || r == KTLS_WANT_BUFFER;
+}
+
+static bool poll_may_mislead(const struct ktls_conn *conn, int want)
+{
+	enum ktls_direction direction = want == KTLS_WANT_READ ? KTLS_RX : KTLS_TX;
+
+	return conn->half[direction].protect == &ktls_protect_kernel;
+}
+
+static int wait_for_socket(struct ktls_conn *conn, const struct ktls_waiter *waiter, int want)
+{
+	int r = ktls_deadline_poll(conn->fd, want == KTLS_WANT_READ ? POLLIN : POLLOUT,
+				   waiter->deadline_ns);
+
+	if (r < 0)
+		return ktls_conn_fail(conn, r, "waiting for the socket: %s", ktls_strerror(r));
+	return r;
+}
+
+int ktls_wait(struct ktls_conn *conn, struct ktls_waiter *waiter, int want, uint64_t moved)
+{
+	uint64_t began_ns;
+	int r;
+
+	if (waiter->deadline_ns == KTLS_NOW)
+		return want;
+	if (want == KTLS_WANT_BUFFER)
+		return ktls_pool_wait(conn->config->pool, waiter->deadline_ns);
+	if (moved != waiter->moved || !poll_may_mislead(conn, want)) {
+		waiter->moved = moved;
+		waiter->fruitless = 0;
+		return wait_for_socket(conn, waiter, want);
+	}
+	began_ns = ktls_deadline_clock();
+	if (waiter->fruitless > FRUITLESS_MAX)
+		ktls_sys.poll(NULL, 0, PAUSE_MS);
+	r = wait_for_socket(conn, waiter, want);
+	if (ktls_deadline_clock() - began_ns < SHORT_WAIT_NS || waiter->fruitless > FRUITLESS_MAX)
+		waiter->fruitless++;
+	else
+		waiter->fruitless = 0;
+	return r;
+}
