@@ -181,7 +181,6 @@ static int fail_required(struct ktls_conn *conn, enum ktls_direction direction)
 int ktls_conn_promote(struct ktls_conn *conn, enum ktls_direction direction)
 {
 	struct ktls_half *half = &conn->half[direction];
-	struct ktls_aead *aead;
 	int r;
 
 	if (!ktls_conn_promotion_due(conn, direction))
@@ -193,13 +192,9 @@ int ktls_conn_promote(struct ktls_conn *conn, enum ktls_direction direction)
 	}
 	if (!ktls_protect_user.at_boundary(conn, direction))
 		return 0;
-	/* At a boundary userspace holds no buffer, only its cipher. */
-	aead = half->user.aead;
 	r = ktls_protect_kernel.install(conn, direction);
-	if (!r) {
-		ktls_aead_free(aead);
+	if (!r)
 		return 0;
-	}
 	if (half->reason == KTLS_REASON_NOT_YET) {
 		half->reason = KTLS_REASON_REFUSED;
 		half->reason_errno = -r;

@@ -32,8 +32,8 @@ struct ktls_protect;
 /* Userspace protection of a direction. TX: start..end is what TCP has not taken yet. RX: start..end
  * is what has not been opened yet, and plain what has been opened and not been read yet. */
 struct ktls_user {
-	struct ktls_aead *aead;
-	uint8_t *buffer; /* of the config's pool, while bytes are in flight */
+	uint8_t *buffer;	/* of the config's pool, while bytes are in flight */
+	struct ktls_aead *aead; /* the buffer's, with the direction's key */
 	uint32_t start, end;
 	uint32_t plain, plain_len;
 	uint8_t plain_type;

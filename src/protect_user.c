@@ -27,36 +27,44 @@ static struct ktls_half *tx_half(struct ktls_conn *conn)
 	return &conn->half[KTLS_TX];
 }
 
-static int take_buffer(struct ktls_conn *conn, struct ktls_user *user)
-{
-	if (!user->buffer) {
-		user->buffer = ktls_pool_take(conn->config->pool);
-		user->start = user->end = 0;
-	}
-	return user->buffer ? 0 : KTLS_WANT_BUFFER;
-}
-
 static void give_buffer(struct ktls_conn *conn, struct ktls_user *user)
 {
 	if (user->buffer)
 		ktls_pool_give(conn->config->pool, user->buffer);
 	user->buffer = NULL;
+	user->aead = NULL;
 	user->start = user->end = 0;
+}
+
+/* The direction's buffer, and in it the cipher with its key. */
+static int take_buffer(struct ktls_conn *conn, struct ktls_half *half)
+{
+	struct ktls_user *user = &half->user;
+	int r;
+
+	if (user->buffer)
+		return 0;
+	user->buffer = ktls_pool_take(conn->config->pool);
+	if (!user->buffer)
+		return KTLS_WANT_BUFFER;
+	user->start = user->end = 0;
+	r = ktls_pool_key(conn->config->pool, user->buffer, half->keys.cipher, half->keys.key,
+			  &user->aead);
+	if (r < 0)
+		give_buffer(conn, user);
+	return r;
 }
 
 static int install(struct ktls_conn *conn, enum ktls_direction direction)
 {
 	struct ktls_half *half = &conn->half[direction];
-	struct ktls_aead *aead;
-	int r;
+	struct ktls_user *user = &half->user;
 
-	r = ktls_aead_new(&aead, half->keys.cipher, half->keys.key);
-	if (r < 0)
-		return r;
-	if (half->protect != &ktls_protect_user)
-		half->user = (struct ktls_user){ .batch = KTLS_POOL_BATCH };
-	ktls_aead_free(half->user.aead);
-	half->user.aead = aead;
+	if (half->protect == &ktls_protect_user)
+		return user->buffer ? ktls_pool_key(conn->config->pool, user->buffer,
+						    half->keys.cipher, half->keys.key, &user->aead)
+				    : 0;
+	*user = (struct ktls_user){ .batch = KTLS_POOL_BATCH };
 	half->protect = &ktls_protect_user;
 	return 0;
 }
@@ -66,7 +74,6 @@ static void drop(struct ktls_conn *conn, enum ktls_direction direction)
 	struct ktls_half *half = &conn->half[direction];
 
 	give_buffer(conn, &half->user);
-	half->user.aead = ktls_aead_free(half->user.aead);
 	half->user = (struct ktls_user){ 0 };
 	kern_keys_wipe(&half->keys);
 }
@@ -228,7 +235,7 @@ static int send_records(struct ktls_conn *conn, uint8_t type, struct ktls_cursor
 		struct batch batch;
 		size_t accepted;
 
-		r = take_buffer(conn, &tx_half(conn)->user);
+		r = take_buffer(conn, tx_half(conn));
 		if (r)
 			return r;
 		batch = plan_batch(conn, left);
@@ -284,7 +291,7 @@ static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint6
 		struct batch batch;
 		size_t accepted;
 
-		r = take_buffer(conn, &tx_half(conn)->user);
+		r = take_buffer(conn, tx_half(conn));
 		if (r)
 			return r;
 		batch = plan_batch(conn, len - done);
@@ -343,7 +350,7 @@ static int fill(struct ktls_conn *conn, struct ktls_half *half)
 
 	if (user->ended)
 		return KTLS_CLOSED;
-	r = take_buffer(conn, user);
+	r = take_buffer(conn, half);
 	if (r)
 		return r;
 	iov.iov_len = room_to_fill(conn, half);
