@@ -34,6 +34,10 @@
 #define IPPROTO_MPTCP 262 /* Linux 5.6 */
 #endif
 
+#ifndef TLS_TX_MAX_PAYLOAD_LEN
+#define TLS_TX_MAX_PAYLOAD_LEN 5 /* newer than 6.12 */
+#endif
+
 #define ULP_NAME      "tls"
 #define ULP_LIST      "/proc/sys/net/ipv4/tcp_available_ulp"
 #define USER_NS	      "/proc/self/ns/user"
@@ -248,6 +252,13 @@ int kern_commit(int fd, enum ktls_direction direction, const struct kern_crypto 
 	memcpy(&head, crypto->info, sizeof(head));
 	*ret_reason = reason_of(fd, -r, ATTEMPT_KEY, &head);
 	return r;
+}
+
+int kern_set_payload_max(int fd, size_t payload_max)
+{
+	const uint16_t value = (uint16_t)payload_max;
+
+	return set_option(fd, SOL_TLS, TLS_TX_MAX_PAYLOAD_LEN, &value, sizeof(value));
 }
 
 int kern_seq(int fd, enum ktls_direction direction, unsigned int protocol, unsigned int cipher,

@@ -95,6 +95,10 @@ int kern_prepare(const struct kern_keys *keys, struct kern_crypto *ret_crypto);
 int kern_commit(int fd, enum ktls_direction direction, const struct kern_crypto *crypto,
 		unsigned int *ret_reason);
 
+/* TX's records get no more plaintext than that (TLS_TX_MAX_PAYLOAD_LEN); to be set before its key.
+ * -ENOPROTOOPT where the kernel has no such option. */
+int kern_set_payload_max(int fd, size_t payload_max);
+
 /* The number of the next record as the kernel counts. -errno. Copies the key through wiped memory.
  */
 int kern_seq(int fd, enum ktls_direction direction, unsigned int protocol, unsigned int cipher,

@@ -31,10 +31,6 @@
 #ifndef TLS_RX_EXPECT_NO_PAD
 #define TLS_RX_EXPECT_NO_PAD 4 /* Linux 6.0 */
 #endif
-#ifndef TLS_TX_MAX_PAYLOAD_LEN
-#define TLS_TX_MAX_PAYLOAD_LEN 5 /* newer than 6.12 */
-#endif
-
 enum probe_limit {
 	STRANGERS_MAX = 8,     /* who else may reach the listener's port before us */
 	SHORT_PAYLOAD = 512,   /* a record size limit to try */
@@ -276,11 +272,11 @@ static int try_cipher(const struct pair *pair, unsigned int protocol, unsigned i
 	return r;
 }
 
-static uint16_t try_option(int fd, int name, const void *value, socklen_t len)
+static uint16_t option_reason(int error)
 {
-	if (!ktls_sys.setsockopt(fd, SOL_TLS, name, value, len))
+	switch (error) {
+	case 0:
 		return KTLS_REASON_NONE;
-	switch (errno) {
 	case ENOPROTOOPT:
 	case EOPNOTSUPP:
 	case EINVAL:
@@ -294,11 +290,15 @@ static uint16_t try_option(int fd, int name, const void *value, socklen_t len)
 	}
 }
 
+static uint16_t try_option(int fd, int name, const void *value, socklen_t len)
+{
+	return option_reason(ktls_sys.setsockopt(fd, SOL_TLS, name, value, len) ? errno : 0);
+}
+
 /* A limit that is taken must be kept: the message must fill two records. */
 static uint16_t try_max_payload(const struct pair *pair, unsigned int cipher)
 {
-	const uint16_t limit = SHORT_PAYLOAD;
-	uint16_t reason = try_option(pair->tx, TLS_TX_MAX_PAYLOAD_LEN, &limit, sizeof(limit));
+	uint16_t reason = option_reason(-kern_set_payload_max(pair->tx, SHORT_PAYLOAD));
 	uint64_t before, after;
 
 	if (reason)

@@ -48,14 +48,6 @@ int ktls_aead_new(struct ktls_aead **ret_aead, unsigned int cipher, const uint8_
 	return 0;
 }
 
-int ktls_aead_set_key(struct ktls_aead *aead, unsigned int cipher, const uint8_t *key)
-{
-	static const uint8_t none[KERN_KEY_MAX];
-	gnutls_datum_t datum = { (uint8_t *)(key ? key : none), kern_cipher(cipher)->key_len };
-
-	return gnutls_aead_cipher_set_key(handle_of(aead), &datum) < 0 ? -KTLS_E_CRYPTO : 0;
-}
-
 struct ktls_aead *ktls_aead_free(struct ktls_aead *aead)
 {
 	if (aead)

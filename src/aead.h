@@ -16,10 +16,6 @@ struct ktls_aead;
 int ktls_aead_new(struct ktls_aead **ret_aead, unsigned int cipher, const uint8_t *key);
 struct ktls_aead *ktls_aead_free(struct ktls_aead *aead);
 
-/* Gives a cipher, made for the same enum ktls_cipher, another key; NULL: one of zeros, so that it
- * keeps none. Allocates nothing. -KTLS_E_CRYPTO. */
-int ktls_aead_set_key(struct ktls_aead *aead, unsigned int cipher, const uint8_t *key);
-
 /* Encrypts data[0..len) in place and puts the 16-byte tag behind it. -KTLS_E_CRYPTO. */
 int ktls_aead_seal(struct ktls_aead *aead, const uint8_t nonce[12], const uint8_t *aad,
 		   size_t aad_len, uint8_t *data, size_t len);

@@ -14,9 +14,11 @@
 #include <unistd.h>
 
 #include <ktls/error.h>
+#include <ktls/limits.h>
 
 #include "base/fd.h"
 #include "base/secret.h"
+#include "ciphers.h"
 #include "config.h"
 #include "credentials.h"
 #include "ktls/kern.h"
@@ -81,6 +83,7 @@ struct ktls_config *ktls_config_unref(struct ktls_config *config)
 {
 	if (!config || atomic_fetch_sub_explicit(&config->refs, 1, memory_order_acq_rel) > 1)
 		return NULL;
+	ktls_ciphers_free(config->aeads);
 	ktls_pool_free(config->pool);
 	ktls_credentials_free(config->credentials);
 	for (size_t i = 0; i < config->alpn_n; i++)
@@ -341,6 +344,45 @@ int ktls_config_set_buffers(struct ktls_config *config, size_t n)
 	return 0;
 }
 
+int ktls_config_set_key_records(struct ktls_config *config, uint64_t records)
+{
+	int r = begin_set(config);
+
+	if (r < 0)
+		return r;
+	if (records > KTLS_KEY_RECORDS_MAX)
+		return fail_value(config, "at most 2^24 records for a key");
+	config->key_records = records;
+	return 0;
+}
+
+int ktls_config_set_first_records(struct ktls_config *config, size_t payload, uint32_t bytes,
+				  uint32_t idle_ms)
+{
+	int r = begin_set(config);
+
+	if (r < 0)
+		return r;
+	if (payload && (payload < KTLS_PAYLOAD_MIN || payload > KERN_PAYLOAD_MAX))
+		return fail_value(config, "first records have 64 to 16384 bytes");
+	config->first_records = (struct ktls_first_records){ .payload = (uint16_t)payload,
+							     .bytes = bytes,
+							     .idle_ms = idle_ms };
+	return 0;
+}
+
+int ktls_config_set_padding(struct ktls_config *config, size_t block)
+{
+	int r = begin_set(config);
+
+	if (r < 0)
+		return r;
+	if (block > KERN_PAYLOAD_MAX)
+		return fail_value(config, "padding to at most 16384 bytes");
+	config->padding = (uint16_t)block;
+	return 0;
+}
+
 /* The freeze */
 
 static int check_whole(struct ktls_config *config)
@@ -376,10 +418,15 @@ static int freeze_once(struct ktls_config *config)
 	r = ktls_credentials_freeze(config);
 	if (r < 0)
 		return r;
-	r = ktls_pool_new(&config->pool, config->buffers);
+	if (!config->pool)
+		r = ktls_pool_new(&config->pool, config->buffers);
 	if (r < 0)
 		return ktls_config_fail(config, r, "mapping %zu buffers: %s", config->buffers,
 					ktls_strerror(r));
+	r = ktls_ciphers_new(&config->aeads, config->buffers);
+	if (r < 0)
+		return ktls_config_fail(config, r, "making room for %zu ciphers: %s",
+					config->buffers, ktls_strerror(r));
 	if (wants_kernel(config))
 		config->probe = kern_probe();
 	return 0;

@@ -12,6 +12,7 @@
 #include <ktls/config.h>
 #include <ktls/probe.h>
 
+struct ktls_ciphers;
 struct ktls_credentials;
 struct ktls_pool;
 
@@ -20,11 +21,20 @@ enum {
 	KTLS_ALPN_MAX = 32, /* protocols */
 	KTLS_BUFFERS_DEFAULT = 1024,
 	KTLS_BUFFERS_MAX = 65536,
+	KTLS_KEY_RECORDS_MAX = 1 << 24,
+	KTLS_PAYLOAD_MIN = 64, /* RFC 8449 4 */
 };
 
 struct ktls_offload_rule {
 	enum ktls_offload when;
 	uint64_t bytes;
+};
+
+/* Small records at the beginning of a stream; payload 0: no. */
+struct ktls_first_records {
+	uint16_t payload;
+	uint32_t bytes;
+	uint32_t idle_ms;
 };
 
 struct ktls_config {
@@ -41,9 +51,13 @@ struct ktls_config {
 	size_t alpn_n;
 	struct ktls_offload_rule offload[_KTLS_DIRECTION_N];
 	size_t buffers;
+	uint64_t key_records; /* 0: as the cipher allows */
+	struct ktls_first_records first_records;
+	uint16_t padding; /* block; 0: none */
 	struct ktls_credentials *credentials;
-	struct ktls_pool *pool;		/* made by the freeze */
-	const struct ktls_probe *probe; /* made by the freeze; NULL if the kernel is never wanted */
+	struct ktls_pool *pool; /* made by the freeze, as what follows */
+	struct ktls_ciphers *aeads;
+	const struct ktls_probe *probe; /* NULL if the kernel is never wanted */
 	char error_text[KTLS_CONFIG_ERROR_LEN];
 };
 

@@ -125,6 +125,8 @@ static unsigned int offload_reason(const struct ktls_conn *conn, enum ktls_direc
 {
 	const struct ktls_config *config = conn->config;
 	enum ktls_offload when = config->offload[direction].when;
+	bool with_rekey = when == KTLS_OFFLOAD_WITH_REKEY ||
+			  (when == KTLS_OFFLOAD_AUTO && direction == KTLS_RX);
 	unsigned int reason;
 
 	if (when == KTLS_OFFLOAD_NEVER)
@@ -134,10 +136,14 @@ static unsigned int offload_reason(const struct ktls_conn *conn, enum ktls_direc
 	reason = kern_probe_reason(config->probe, conn->protocol, conn->cipher, direction);
 	if (reason)
 		return reason;
-	if (direction == KTLS_RX && when == KTLS_OFFLOAD_AUTO && config->probe->rekey[KTLS_RX])
+	/* TLS 1.2 has no KeyUpdate that could come. */
+	if (with_rekey && conn->protocol == KTLS_TLS_1_3 && config->probe->rekey[direction])
 		return KTLS_REASON_NO_REKEY;
-	if (direction == KTLS_TX && conn->payload_max < KERN_PAYLOAD_MAX)
+	if (direction == KTLS_TX && conn->payload_max < KERN_PAYLOAD_MAX &&
+	    config->probe->tx_max_payload_len)
 		return KTLS_REASON_RECORD_SIZE;
+	if (direction == KTLS_TX && config->padding && conn->protocol == KTLS_TLS_1_3)
+		return KTLS_REASON_PADDING;
 	return KTLS_REASON_NOT_YET;
 }
 
@@ -151,6 +157,7 @@ bool ktls_conn_promotion_due(const struct ktls_conn *conn, enum ktls_direction d
 	switch (rule->when) {
 	case KTLS_OFFLOAD_AUTO:
 	case KTLS_OFFLOAD_AT_ONCE:
+	case KTLS_OFFLOAD_WITH_REKEY:
 	case KTLS_OFFLOAD_REQUIRED:
 		return true;
 	case KTLS_OFFLOAD_AFTER_BYTES:
@@ -181,6 +188,7 @@ static int fail_required(struct ktls_conn *conn, enum ktls_direction direction)
 int ktls_conn_promote(struct ktls_conn *conn, enum ktls_direction direction)
 {
 	struct ktls_half *half = &conn->half[direction];
+	struct ktls_cipher_ref cipher;
 	int r;
 
 	if (!ktls_conn_promotion_due(conn, direction))
@@ -192,9 +200,12 @@ int ktls_conn_promote(struct ktls_conn *conn, enum ktls_direction direction)
 	}
 	if (!ktls_protect_user.at_boundary(conn, direction))
 		return 0;
+	cipher = half->user.cipher;
 	r = ktls_protect_kernel.install(conn, direction);
-	if (!r)
+	if (!r) {
+		ktls_ciphers_forget(conn->config->aeads, &cipher);
 		return 0;
+	}
 	if (half->reason == KTLS_REASON_NOT_YET) {
 		half->reason = KTLS_REASON_REFUSED;
 		half->reason_errno = -r;
@@ -234,8 +245,10 @@ int ktls_conn_open(struct ktls_conn *conn)
 	}
 	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N; d++) {
 		r = ktls_conn_promote(conn, d);
+		if (!r && conn->half[d].protect == &ktls_protect_user)
+			r = ktls_protect_user_warm(conn, d);
 		if (r < 0)
-			return r;
+			return ktls_conn_fail_io(conn, r, "taking the keys into use");
 	}
 	ktls_conn_set_state(conn, KTLS_STATE_OPEN);
 	return 0;

@@ -10,7 +10,9 @@
  *   conn_io.c         bytes: the public calls
  *   conn_end.c        the orderly end
  *   wait.c            how the calls wait
+ *   pace.c            how much may be written next, in records of which size
  *   post.c            what arrives after the handshake and is not data; what we owe for it
+ *   rekey.c           changing keys, or ending where that cannot be
  *   protect_user.c    records in userspace   \  one interface, so that everything
  *   protect_kernel.c  records in the kernel  /  above is written once
  */
@@ -23,6 +25,7 @@
 #include <ktls/conn.h>
 
 #include "base/cursor.h"
+#include "ciphers.h"
 #include "ktls/kern.h"
 #include "record.h"
 #include "secrets.h"
@@ -33,11 +36,13 @@ struct ktls_protect;
  * is what has not been opened yet, and plain what has been opened and not been read yet. */
 struct ktls_user {
 	uint8_t *buffer;	/* of the config's pool, while bytes are in flight */
-	struct ktls_aead *aead; /* the buffer's, with the direction's key */
+	struct ktls_aead *aead; /* while there is a buffer */
+	struct ktls_cipher_ref cipher;
 	uint32_t start, end;
 	uint32_t plain, plain_len;
 	uint8_t plain_type;
 	uint8_t batch; /* TX: records to protect at once */
+	bool held;     /* TX: start..end waits for the data that comes right behind it */
 	bool ended;    /* RX: the transport has ended */
 	int error;     /* RX: found behind data that was delivered first */
 	int alert;
@@ -74,9 +79,37 @@ struct ktls_post {
 	uint8_t alert_len;
 	uint32_t body_left;
 	uint8_t update_request;
-	bool owes_key_update;
 	bool owes_no_renegotiation;
-	uint8_t empty; /* data records in a row that brought nothing */
+	uint8_t empty;	   /* data records in a row that brought nothing */
+	uint32_t messages; /* records in a row that were no data, while none went either way */
+};
+
+/* rekey.c: where the change of a key stands. */
+struct ktls_rekey {
+	uint8_t owed;	/* TX: enum ktls_rekey_debt */
+	bool announced; /* TX: our KeyUpdate went out, and its key is not in use yet */
+	uint8_t ending; /* enum ktls_rekey_ending: no key can follow */
+};
+
+enum ktls_rekey_debt {
+	KTLS_REKEY_NOTHING = 0,
+	KTLS_REKEY_ONE_WAY,
+	KTLS_REKEY_BOTH_WAYS, /* asks the peer for its own */
+};
+
+enum ktls_rekey_ending {
+	KTLS_ENDING_NONE = 0,
+	KTLS_ENDING_TX, /* the kernel has the key and cannot take another */
+	KTLS_ENDING_RX,
+	KTLS_ENDING_TLS12, /* which has no way to change it */
+};
+
+/* pace.c */
+struct ktls_pace {
+	uint64_t key_budget; /* records that are sure to be left to the key; 0: count anew */
+	uint64_t run_bytes;  /* since the stream began, or began again */
+	uint64_t moved_ns;   /* when bytes were last accepted */
+	uint16_t payload;    /* of the records that are made now */
 };
 
 enum {
@@ -92,9 +125,12 @@ struct ktls_conn {
 	struct ktls_handshake *handshake; /* gone once OPEN */
 	struct ktls_half half[_KTLS_DIRECTION_N];
 	struct ktls_post post;
+	struct ktls_rekey rekey;
+	struct ktls_pace pace;
 	uint16_t protocol, cipher;
 	uint16_t payload_max; /* plaintext bytes per record that the peer takes */
 	bool sendfile_seen;
+	bool hold; /* what is sent now has data coming right behind it: it may wait for that */
 	bool close_sent;
 	bool transport_shut; /* shutdown(2) was called */
 	uint8_t rx_end;	     /* KTLS_EOF or KTLS_CLOSED once it was reached */
@@ -135,6 +171,9 @@ struct ktls_protect {
 	/* Gives back what it holds, and wipes. */
 	void (*drop)(struct ktls_conn *conn, enum ktls_direction direction);
 };
+
+/* Allocates what it can ahead, so that nothing is while bytes flow. */
+int ktls_protect_user_warm(struct ktls_conn *conn, enum ktls_direction direction);
 
 extern const struct ktls_protect ktls_protect_user;
 extern const struct ktls_protect ktls_protect_kernel;
@@ -179,10 +218,41 @@ void ktls_conn_end_tx(struct ktls_conn *conn);
 int ktls_post_receive(struct ktls_conn *conn, uint8_t type, struct ktls_cursor content, size_t len,
 		      bool ends);
 
-/* Pays what is owed before the next application byte. */
-int ktls_post_settle(struct ktls_conn *conn);
+/* Pays what is owed before the next application byte. `more`: such a byte follows at once. */
+int ktls_post_settle(struct ktls_conn *conn, bool more);
+
+/* Application bytes went one way or the other: whoever is sending messages is no flood. */
+void ktls_post_calm(struct ktls_conn *conn);
+
+/* Sends bytes as one record of a type that is not data. */
+int ktls_post_send(struct ktls_conn *conn, uint8_t type, const void *bytes, size_t len);
 
 /* Sends an alert as one record. */
 int ktls_post_send_alert(struct ktls_conn *conn, bool fatal, enum ktls_alert alert);
+
+/* rekey.c */
+
+/* Whether the protection of the direction can take another key. */
+bool ktls_rekey_possible(const struct ktls_conn *conn, enum ktls_direction direction);
+
+/* A KeyUpdate came, with what it asks of us; what the read answers. */
+int ktls_rekey_receive(struct ktls_conn *conn, uint8_t request);
+
+/* Changes our key now: the message, then the key. KTLS_WANT_WRITE: again. */
+int ktls_rekey_send(struct ktls_conn *conn);
+
+/* The end that a key which cannot be changed leads to: what was accepted, close_notify, then
+ * FAILED. KTLS_WANT_WRITE: again. */
+int ktls_rekey_end(struct ktls_conn *conn);
+
+/* pace.c */
+
+/* How many bytes may be written next; sets conn->pace.payload for their records. 0: the key has
+ * protected what it may. */
+uint64_t ktls_pace_next(struct ktls_conn *conn);
+void ktls_pace_moved(struct ktls_conn *conn, uint64_t n);
+
+/* Records that one key may protect, by the config and the cipher; UINT64_MAX: any number. */
+uint64_t ktls_pace_key_records(const struct ktls_conn *conn);
 
 #endif

@@ -3,15 +3,27 @@
 /*
  * The end of a connection, in order: what was accepted goes out, close_notify behind it, and the
  * transport's sending side ends only when TCP has taken all of it; a kernel's tls would drop what
- * it still held.
+ * it still held. Where the socket is closed here too, it is read empty first: TCP answers a close
+ * over unread bytes with a reset (RFC 2525 2.17), which takes our last bytes with it.
  */
 
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "base/deadline.h"
 #include "base/sys.h"
 #include "conn.h"
 #include "wait.h"
+
+enum {
+	DRAIN_LEN = 4096,
+	DRAIN_READS = 64, /* in a row, before we look at the clock */
+	PAUSE_MS = 1,
+};
 
 static int shutdown_step(struct ktls_conn *conn)
 {
@@ -32,6 +44,13 @@ static int shutdown_step(struct ktls_conn *conn)
 	return 0;
 }
 
+static int try_shutdown(struct ktls_conn *conn)
+{
+	int r = conn->transport_shut ? 0 : shutdown_step(conn);
+
+	return r < 0 ? ktls_conn_fail_io(conn, r, "ending the connection") : r;
+}
+
 int ktls_conn_shutdown(struct ktls_conn *conn, uint64_t deadline_ns)
 {
 	struct ktls_waiter waiter = { .deadline_ns = deadline_ns };
@@ -39,17 +58,166 @@ int ktls_conn_shutdown(struct ktls_conn *conn, uint64_t deadline_ns)
 
 	if (!conn)
 		return -EINVAL;
-	r = ktls_conn_check_open(conn);
+	r = conn->fd < 0 ? -ENOTCONN : ktls_conn_check_open(conn);
 	if (r)
 		return r;
-	while (!conn->transport_shut) {
-		r = shutdown_step(conn);
-		if (r < 0)
-			return ktls_conn_fail_io(conn, r, "ending the connection");
-		if (r)
-			r = ktls_wait(conn, &waiter, r, 0);
+	for (;;) {
+		r = try_shutdown(conn);
+		if (r <= 0)
+			return r;
+		r = ktls_wait(conn, &waiter, r, 0);
 		if (r)
 			return r;
 	}
-	return 0;
+}
+
+/* Closing */
+
+static uint64_t last_sequence(const struct ktls_conn *conn, enum ktls_direction direction)
+{
+	return conn->half[direction].keys.seq;
+}
+
+static void drop_nothing(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	(void)conn;
+	(void)direction;
+}
+
+/* What is left of a protection without a socket: facts. A closed connection reads its end and
+ * writes -EPIPE, so nobody asks for more. */
+static const struct ktls_protect remains[_KTLS_PROTECTION_N] = {
+	[KTLS_PROTECTION_USER] = { .protection = KTLS_PROTECTION_USER,
+				   .sequence = last_sequence,
+				   .drop = drop_nothing },
+	[KTLS_PROTECTION_KERNEL] = { .protection = KTLS_PROTECTION_KERNEL,
+				     .sequence = last_sequence,
+				     .drop = drop_nothing },
+};
+
+static void keep_facts(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	struct ktls_half *half = &conn->half[direction];
+	uint64_t seq = half->protect->sequence(conn, direction);
+
+	half->protect->drop(conn, direction);
+	ktls_secret_wipe(&half->secret);
+	half->keys.seq = seq;
+	half->protect = &remains[half->protect->protection];
+}
+
+/* Where a peer is gone and the kernel's tls still holds a file's record, its close(2) raises
+ * SIGPIPE (6.12, 7.2): held back and taken away, unless one was pending before. */
+static void close_quietly(int fd)
+{
+	static const struct timespec now;
+	sigset_t sigpipe, before, pending;
+
+	sigemptyset(&sigpipe);
+	sigaddset(&sigpipe, SIGPIPE);
+	sigemptyset(&pending);
+	pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
+	sigpending(&pending);
+	close(fd);
+	if (!sigismember(&pending, SIGPIPE))
+		sigtimedwait(&sigpipe, NULL, &now);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void close_socket(struct ktls_conn *conn)
+{
+	static const struct linger off;
+
+	if (conn->state == KTLS_STATE_NEW || conn->state == KTLS_STATE_HANDSHAKE)
+		ktls_conn_fail(conn, -ENOTCONN, "the connection was closed before it was open");
+	if (conn->state != KTLS_STATE_FAILED) {
+		if (!conn->close_sent)
+			ktls_conn_end_tx(conn);
+		if (!conn->rx_end)
+			ktls_conn_end_rx(conn, KTLS_CLOSED);
+		keep_facts(conn, KTLS_TX);
+		keep_facts(conn, KTLS_RX);
+	}
+	/* Lingering would wait past the deadline, or, set to no time, take back what TCP has. */
+	ktls_sys.setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	close_quietly(conn->fd);
+	conn->fd = -1;
+}
+
+/* Reads and throws away. 0: there may be more at once; else what the last read answered. */
+static int drain(struct ktls_conn *conn)
+{
+	uint8_t bytes[DRAIN_LEN];
+	size_t n;
+	int r = 0;
+
+	for (int i = 0; i < DRAIN_READS && !r; i++)
+		r = ktls_conn_read(conn, bytes, sizeof(bytes), KTLS_NOW, &n);
+	return r;
+}
+
+/* Until ours can leave or theirs can come: a peer that writes all before it reads would otherwise
+ * wait for us as we for it. A kernel that protects may say so of a socket on which nothing can
+ * move. */
+static int wait_either(struct ktls_conn *conn, short events, uint64_t deadline_ns)
+{
+	int r;
+
+	if (conn->half[KTLS_TX].protect == &ktls_protect_kernel ||
+	    conn->half[KTLS_RX].protect == &ktls_protect_kernel)
+		ktls_sys.poll(NULL, 0, PAUSE_MS);
+	r = ktls_deadline_poll(conn->fd, events, deadline_ns);
+	return r < 0 ? ktls_conn_fail_io(conn, r, "waiting for the socket") : r;
+}
+
+static int wait_for_end(struct ktls_conn *conn, struct ktls_waiter *waiter, int sending,
+			int reading)
+{
+	if (waiter->deadline_ns == KTLS_NOW)
+		/* A socket that was shut down is always writable: that is "again". */
+		return sending ? sending : reading ? reading : KTLS_WANT_WRITE;
+	if (!reading)
+		return ktls_deadline_clock() < waiter->deadline_ns ? 0 : KTLS_TIMEDOUT;
+	if (sending == KTLS_WANT_WRITE)
+		return wait_either(conn, reading == KTLS_WANT_READ ? POLLIN | POLLOUT : POLLOUT,
+				   waiter->deadline_ns);
+	return ktls_wait(conn, waiter, sending ? sending : reading, 0);
+}
+
+/* Until both sides have ended. */
+static int end_both(struct ktls_conn *conn, uint64_t deadline_ns)
+{
+	struct ktls_waiter waiter = { .deadline_ns = deadline_ns };
+	int sending, reading, r = 0;
+
+	while (!r) {
+		sending = try_shutdown(conn);
+		if (sending < 0)
+			return sending;
+		reading = drain(conn);
+		if (!sending && reading && !ktls_wait_is_want(reading))
+			return reading == KTLS_EOF ? KTLS_DONE : KTLS_CLOSED;
+		if (reading < 0)
+			return reading;
+		r = wait_for_end(conn, &waiter, sending, reading);
+	}
+	return r;
+}
+
+int ktls_conn_shutdown_and_close(struct ktls_conn *conn, uint64_t deadline_ns)
+{
+	int r;
+
+	if (!conn)
+		return -EINVAL;
+	if (conn->fd < 0)
+		return -ENOTCONN;
+	r = ktls_conn_check_open(conn);
+	if (!r)
+		r = end_both(conn, deadline_ns);
+	else if (conn->state != KTLS_STATE_FAILED)
+		r = 0;
+	if (!ktls_wait_is_want(r))
+		close_socket(conn);
+	return r;
 }

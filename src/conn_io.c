@@ -15,6 +15,7 @@
 
 enum {
 	EMPTY_RECORDS_MAX = 32, /* in a row, before it is a flood */
+	MESSAGES_PER_LOOK = 64, /* in a row that are no data, before we look at the clock */
 };
 
 int ktls_conn_handshake(struct ktls_conn *conn, uint64_t deadline_ns)
@@ -71,6 +72,8 @@ static int read_record(struct ktls_conn *conn, struct ktls_cursor *cursor, size_
 	size_t n;
 	int r;
 
+	if (conn->rekey.ending)
+		return ktls_rekey_end(conn);
 	flush_quietly(conn);
 	r = ktls_conn_promote(conn, KTLS_RX);
 	if (r < 0)
@@ -98,6 +101,8 @@ static int read_record(struct ktls_conn *conn, struct ktls_cursor *cursor, size_
 					    "reading: the peer sent %u empty records in a row",
 					    conn->post.empty);
 	half->bytes += n;
+	if (n)
+		ktls_post_calm(conn);
 	*ret_n = n;
 	return 0;
 }
@@ -125,6 +130,8 @@ int ktls_conn_readv(struct ktls_conn *conn, const struct iovec *iov, int iovcnt,
 			return r;
 		if (r)
 			r = ktls_wait(conn, &waiter, r, 0);
+		else if (conn->post.messages % MESSAGES_PER_LOOK == 0)
+			r = ktls_wait_expired(&waiter);
 		if (r)
 			return r;
 	}
@@ -148,29 +155,42 @@ static int check_writable(const struct ktls_conn *conn)
 
 	if (r)
 		return r;
-	return conn->close_sent ? -EPIPE : 0;
+	return conn->close_sent && !conn->rekey.ending ? -EPIPE : 0;
 }
 
 /* What comes before any application byte: what we owe, and the kernel if it is time. */
-static int prepare_write(struct ktls_conn *conn)
+static int prepare_write(struct ktls_conn *conn, bool more)
 {
-	int r = ktls_post_settle(conn);
+	int r = ktls_post_settle(conn, more);
 
 	return r ? r : ktls_conn_promote(conn, KTLS_TX);
 }
 
+static void count_written(struct ktls_conn *conn, uint64_t n)
+{
+	conn->half[KTLS_TX].bytes += n;
+	ktls_pace_moved(conn, n);
+	if (n)
+		ktls_post_calm(conn);
+}
+
+/* As much as may go at once. 0 with something left: again. */
 static int write_some(struct ktls_conn *conn, struct ktls_cursor *cursor, size_t *done)
 {
-	size_t before = ktls_cursor_left(cursor);
+	struct ktls_cursor part = *cursor;
+	size_t n;
 	int r;
 
-	r = prepare_write(conn);
+	r = prepare_write(conn, ktls_cursor_left(cursor) > 0);
 	if (r)
 		return r < 0 ? ktls_conn_fail_io(conn, r, "writing") : r;
-	r = conn->half[KTLS_TX].protect->send(conn, KERN_RECORD_DATA, cursor);
-	before -= ktls_cursor_left(cursor);
-	conn->half[KTLS_TX].bytes += before;
-	*done += before;
+	ktls_cursor_limit(&part, ktls_pace_next(conn));
+	n = ktls_cursor_left(&part);
+	r = conn->half[KTLS_TX].protect->send(conn, KERN_RECORD_DATA, &part);
+	n -= ktls_cursor_left(&part);
+	ktls_cursor_advance(cursor, n);
+	count_written(conn, n);
+	*done += n;
 	return r < 0 ? ktls_conn_fail_io(conn, r, "writing") : r;
 }
 
@@ -189,6 +209,8 @@ int ktls_conn_writev(struct ktls_conn *conn, const struct iovec *iov, int iovcnt
 		return r;
 	for (;;) {
 		r = write_some(conn, &cursor, ret_n);
+		if (!r && ktls_cursor_left(&cursor))
+			continue;
 		if (!ktls_wait_is_want(r))
 			return r;
 		r = ktls_wait(conn, &waiter, r, *ret_n);
@@ -205,6 +227,36 @@ int ktls_conn_write(struct ktls_conn *conn, const void *buf, size_t len, uint64_
 	if (!buf && len)
 		return -EINVAL;
 	return ktls_conn_writev(conn, &iov, 1, deadline_ns, ret_n);
+}
+
+/* Keys */
+
+int ktls_conn_update_key(struct ktls_conn *conn, enum ktls_key_update update, uint64_t deadline_ns)
+{
+	struct ktls_waiter waiter = { .deadline_ns = deadline_ns };
+	int r;
+
+	if (!conn || update >= _KTLS_KEY_UPDATE_N)
+		return -EINVAL;
+	r = check_writable(conn);
+	if (r)
+		return r;
+	if (conn->protocol != KTLS_TLS_1_3)
+		return -EOPNOTSUPP;
+	if (!ktls_rekey_possible(conn, KTLS_TX))
+		return -KTLS_E_REKEY;
+	conn->rekey.owed =
+		update == KTLS_KEY_UPDATE_BOTH ? KTLS_REKEY_BOTH_WAYS : KTLS_REKEY_ONE_WAY;
+	while (conn->rekey.owed) {
+		r = ktls_post_settle(conn, false);
+		if (r < 0)
+			return ktls_conn_fail_io(conn, r, "changing our key");
+		if (r)
+			r = ktls_wait(conn, &waiter, r, 0);
+		if (r)
+			return r;
+	}
+	return 0;
 }
 
 /* Files */
@@ -231,17 +283,20 @@ static int check_range(struct ktls_conn *conn, int file_fd, uint64_t offset, uin
 				    (long long)stat.st_size, (unsigned long long)(offset + len));
 }
 
+/* As much as may go at once. 0 with something left: again. */
 static int sendfile_some(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
 			 uint64_t *done)
 {
-	uint64_t n = 0;
+	uint64_t n = 0, left = len - *done, allowed;
 	int r;
 
-	r = prepare_write(conn);
+	r = prepare_write(conn, left > 0);
 	if (r)
 		return r < 0 ? ktls_conn_fail_io(conn, r, "sending a file") : r;
-	r = conn->half[KTLS_TX].protect->send_file(conn, file_fd, offset + *done, len - *done, &n);
-	conn->half[KTLS_TX].bytes += n;
+	allowed = ktls_pace_next(conn);
+	r = conn->half[KTLS_TX].protect->send_file(conn, file_fd, offset + *done,
+						   left < allowed ? left : allowed, &n);
+	count_written(conn, n);
 	*done += n;
 	if (r == -KTLS_E_FILE_SHORT)
 		return ktls_conn_fail_alert(
@@ -269,6 +324,8 @@ int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uin
 	conn->sendfile_seen = true;
 	for (;;) {
 		r = sendfile_some(conn, file_fd, offset, len, ret_n);
+		if (!r && *ret_n < len)
+			continue;
 		if (ktls_wait_is_want(r))
 			r = ktls_wait(conn, &waiter, r, *ret_n);
 		else

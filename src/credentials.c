@@ -275,7 +275,8 @@ static void write_priority(const struct ktls_config *config, char *ret_text, siz
 	size_t at;
 
 	at = (size_t)snprintf(ret_text, len,
-			      "NORMAL:-VERS-ALL%s%s:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-MAC-ALL:+AEAD:"
+			      "NORMAL:%%ALLOW_SMALL_RECORDS:-VERS-ALL%s%s:-KX-ALL:+ECDHE-ECDSA:+"
+			      "ECDHE-RSA:-MAC-ALL:+AEAD:"
 			      "-CIPHER-ALL",
 			      config->protocol_max == KTLS_TLS_1_3 ? ":+VERS-TLS1.3" : "",
 			      config->protocol_min == KTLS_TLS_1_2 ? ":+VERS-TLS1.2" : "");

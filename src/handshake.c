@@ -32,23 +32,6 @@ enum {
 	DRAIN_MAX = 16, /* reads */
 	SNI_LEN = 256,
 	RECEIVED_MAX = 1 << 18, /* bytes of a handshake; GnuTLS keeps a message of up to 16 MiB */
-	EXT_SUPPORTED_VERSIONS = 43,
-	ALERT_LEN = 2,
-};
-
-struct ktls_handshake {
-	gnutls_session_t session;
-	uint64_t deadline_ns; /* of the present step */
-	struct ktls_secret secrets[_KTLS_DIRECTION_N];
-	bool heard;	 /* the peer has sent something */
-	bool not_tls;	 /* which did not look like a record */
-	bool ended;	 /* the peer has ended the transport */
-	bool no_tls12;	 /* and is a client that lists versions, but not this one */
-	size_t received; /* bytes */
-	uint8_t last[KTLS_RECORD_HEADER_LEN + ALERT_LEN]; /* of them */
-	int socket_errno;				  /* of the push or pull that failed */
-	int verify_error; /* our verdict on the peer's certificate */
-	enum ktls_alert verify_alert;
 };
 
 struct ktls_handshake *ktls_handshake_free(struct ktls_handshake *handshake)
@@ -174,32 +157,14 @@ static int verify_peer(gnutls_session_t session)
 	return handshake->verify_error ? GNUTLS_E_CERTIFICATE_ERROR : 0;
 }
 
-static int look_for_tls12(void *ptr, unsigned int extension, const unsigned char *data,
-			  unsigned int len)
-{
-	struct ktls_handshake *handshake = ptr;
-
-	if (extension != EXT_SUPPORTED_VERSIONS)
-		return 0;
-	handshake->no_tls12 = true;
-	for (unsigned int i = 1; i + 1 < len; i += 2) {
-		if (data[i] == KTLS_TLS_1_2 >> 8 && data[i + 1] == (KTLS_TLS_1_2 & 0xff))
-			handshake->no_tls12 = false;
-	}
-	return 0;
-}
-
-/* A GnuTLS server of TLS 1.2 alone does not look there, and would miss a suite instead. */
-static int look_at_hello(gnutls_session_t session, unsigned int type, unsigned int when,
-			 unsigned int incoming, const gnutls_datum_t *message)
+static int look_at_message(gnutls_session_t session, unsigned int type, unsigned int when,
+			   unsigned int incoming, const gnutls_datum_t *message)
 {
 	struct ktls_conn *conn = gnutls_session_get_ptr(session);
 
-	(void)type;
 	(void)when;
 	if (incoming)
-		gnutls_ext_raw_parse(conn->handshake, look_for_tls12, message,
-				     GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO);
+		ktls_hello_look(&conn->handshake->hello, type, message->data, message->size);
 	return 0;
 }
 
@@ -257,8 +222,8 @@ static int set_session(struct ktls_conn *conn, gnutls_session_t session)
 	gnutls_session_set_ptr(session, conn);
 	gnutls_session_set_verify_function(session, verify_peer);
 	gnutls_handshake_set_secret_function(session, keep_secrets);
-	gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE,
-					   look_at_hello);
+	gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_PRE,
+					   look_at_message);
 	/* GnuTLS would obey SSLKEYLOGFILE by itself: secrets are never logged unasked. */
 	gnutls_session_set_keylog_function(session, NULL);
 	gnutls_transport_set_ptr(session, conn);
@@ -360,12 +325,13 @@ static bool is_tls13(gnutls_session_t session)
  * authenticate. */
 static bool ends_with_bare_alert(const struct ktls_handshake *handshake)
 {
-	static const uint8_t header[] = { KERN_RECORD_ALERT, 3, 3, 0, ALERT_LEN };
+	static const uint8_t header[] = { KERN_RECORD_ALERT, 3, 3, 0, KTLS_ALERT_LEN };
 
 	return !memcmp(handshake->last, header, sizeof(header));
 }
 
-/* GnuTLS's server looks for a suite of TLS 1.2 before it asks whether both offer that version. */
+/* GnuTLS's server looks for a suite of TLS 1.2 before it asks whether both offer that version, and
+ * one of TLS 1.2 alone does not look at the client's versions. */
 static int true_cause(const struct ktls_conn *conn, int r)
 {
 	if (conn->handshake->received > RECEIVED_MAX)
@@ -373,7 +339,7 @@ static int true_cause(const struct ktls_conn *conn, int r)
 	if (r == GNUTLS_E_DECRYPTION_FAILED && ends_with_bare_alert(conn->handshake))
 		return GNUTLS_E_FATAL_ALERT_RECEIVED;
 	if (r == GNUTLS_E_NO_CIPHER_SUITES && !is_tls13(conn->handshake->session) &&
-	    (conn->handshake->no_tls12 || conn->config->protocol_min == KTLS_TLS_1_3))
+	    (conn->handshake->hello.no_tls12 || conn->config->protocol_min == KTLS_TLS_1_3))
 		return GNUTLS_E_UNSUPPORTED_VERSION_PACKET;
 	return r;
 }
@@ -444,6 +410,20 @@ static int take_keys(struct ktls_conn *conn, enum ktls_direction direction)
 	return 0;
 }
 
+/* The plaintext that the peer takes in a record: by max_fragment_length (RFC 6066 4), which GnuTLS
+ * tells, and record_size_limit (RFC 8449 4), which counts TLS 1.3's inner type. */
+static size_t peer_payload_max(const struct ktls_conn *conn)
+{
+	size_t max = gnutls_record_get_max_size(conn->handshake->session);
+	size_t limit = conn->handshake->hello.record_size_limit;
+
+	if (limit >= KTLS_PAYLOAD_MIN) {
+		limit -= conn->protocol == KTLS_TLS_1_3;
+		max = limit < max ? limit : max;
+	}
+	return max < KERN_PAYLOAD_MAX ? max : KERN_PAYLOAD_MAX;
+}
+
 static int take_parameters(struct ktls_conn *conn)
 {
 	static const gnutls_cipher_algorithm_t ciphers[_KTLS_CIPHER_N] = {
@@ -463,7 +443,7 @@ static int take_parameters(struct ktls_conn *conn)
 		return -KTLS_E_CRYPTO;
 	conn->cipher = i;
 	conn->protocol = is_tls13(session) ? KTLS_TLS_1_3 : KTLS_TLS_1_2;
-	conn->payload_max = (uint16_t)gnutls_record_get_max_size(session);
+	conn->payload_max = (uint16_t)peer_payload_max(conn);
 	conn->suite = gnutls_ciphersuite_get(session);
 	return 0;
 }

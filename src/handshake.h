@@ -4,10 +4,34 @@
 
 /* GnuTLS's handshake on a connection: exists from the first step to OPEN or FAILED. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "hello.h"
+#include "record.h"
+#include "secrets.h"
+
+enum {
+	KTLS_ALERT_LEN = 2,
+};
+
+struct gnutls_session_int;
 struct ktls_conn;
-struct ktls_handshake;
+
+struct ktls_handshake {
+	struct gnutls_session_int *session;
+	uint64_t deadline_ns; /* of the present step */
+	struct ktls_secret secrets[_KTLS_DIRECTION_N];
+	struct ktls_hello hello; /* the peer's */
+	bool heard;		 /* the peer has sent something */
+	bool not_tls;		 /* which did not look like a record */
+	bool ended;		 /* the peer has ended the transport */
+	size_t received;	 /* bytes */
+	uint8_t last[KTLS_RECORD_HEADER_LEN + KTLS_ALERT_LEN]; /* of them */
+	int socket_errno;				       /* of the push or pull that failed */
+	int verify_error; /* our verdict on the peer's certificate */
+	enum ktls_alert verify_alert;
+};
 
 /* From NEW to HANDSHAKE. */
 int ktls_handshake_begin(struct ktls_conn *conn);

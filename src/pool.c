@@ -10,33 +10,19 @@
 #include <time.h>
 
 #include <ktls/conn.h>
-#include <ktls/info.h>
 
 #include "base/secret.h"
 #include "pool.h"
-
-/* The ciphers of a buffer. */
-struct slot {
-	struct ktls_aead *aead[_KTLS_CIPHER_N];
-	unsigned int keyed; /* bits of those that hold a key */
-};
 
 struct ktls_pool {
 	pthread_mutex_t lock;
 	pthread_cond_t given;
 	uint8_t *memory;
-	struct slot *slots;
 	size_t size;  /* of the mapping */
 	size_t total; /* buffers */
 	size_t idle;  /* entries of stack in use */
 	uint8_t *stack[];
 };
-
-/* Only the buffer's holder comes here, so no lock is needed. */
-static struct slot *slot_of(struct ktls_pool *pool, const uint8_t *buffer)
-{
-	return &pool->slots[(size_t)(buffer - pool->memory) / KTLS_POOL_BUFFER_LEN];
-}
 
 static void unlock(pthread_mutex_t **lock)
 {
@@ -57,15 +43,9 @@ int ktls_pool_new(struct ktls_pool **ret_pool, size_t n)
 	pool = calloc(1, sizeof(*pool) + n * sizeof(pool->stack[0]));
 	if (!pool)
 		return -ENOMEM;
-	pool->slots = calloc(n, sizeof(pool->slots[0]));
-	if (!pool->slots) {
-		free(pool);
-		return -ENOMEM;
-	}
 	pool->memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (pool->memory == MAP_FAILED) {
-		free(pool->slots);
 		free(pool);
 		return -ENOMEM;
 	}
@@ -87,10 +67,6 @@ struct ktls_pool *ktls_pool_free(struct ktls_pool *pool)
 	if (!pool)
 		return NULL;
 	assert(pool->idle == pool->total);
-	for (size_t i = 0; i < pool->total; i++)
-		for (unsigned int cipher = 0; cipher < _KTLS_CIPHER_N; cipher++)
-			ktls_aead_free(pool->slots[i].aead[cipher]);
-	free(pool->slots);
 	munmap(pool->memory, pool->size);
 	pthread_cond_destroy(&pool->given);
 	pthread_mutex_destroy(&pool->lock);
@@ -105,34 +81,8 @@ uint8_t *ktls_pool_take(struct ktls_pool *pool)
 	return pool->idle ? pool->stack[--pool->idle] : NULL;
 }
 
-int ktls_pool_key(struct ktls_pool *pool, const uint8_t *buffer, unsigned int cipher,
-		  const uint8_t *key, struct ktls_aead **ret_aead)
-{
-	struct slot *slot = slot_of(pool, buffer);
-	struct ktls_aead **aead = &slot->aead[cipher];
-	int r;
-
-	r = *aead ? ktls_aead_set_key(*aead, cipher, key) : ktls_aead_new(aead, cipher, key);
-	if (r < 0)
-		return r;
-	slot->keyed |= 1u << cipher;
-	*ret_aead = *aead;
-	return 0;
-}
-
-static void forget_keys(struct slot *slot)
-{
-	for (unsigned int cipher = 0; slot->keyed >> cipher; cipher++) {
-		if (slot->keyed & 1u << cipher)
-			ktls_aead_set_key(slot->aead[cipher], cipher, NULL);
-	}
-	slot->keyed = 0;
-}
-
 void ktls_pool_give(struct ktls_pool *pool, uint8_t *buffer)
 {
-	forget_keys(slot_of(pool, buffer));
-
 	LOCKED(pool->lock);
 
 	assert(pool->idle < pool->total);

@@ -3,17 +3,14 @@
 #define KTLS_POOL_H
 
 /*
- * What userspace protection needs while bytes are in flight: buffers, and with each the ciphers
- * that work in it, so that an idle connection holds neither. A pool belongs to a config and is
- * shared by its connections; it is mapped once, touched only where used, and the buffer given back
- * last is taken first, so that few are warm and the rest costs nothing. A buffer's cipher is made
- * when it is first asked for, and then only gets other keys. Any thread.
+ * The buffers that userspace protection needs while bytes are in flight. A pool belongs to a config
+ * and is shared by its connections; it is mapped once, touched only where used, and the buffer
+ * given back last is taken first, so that few are warm and the rest costs nothing. Any thread.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "aead.h"
 #include "record.h"
 
 enum {
@@ -30,11 +27,6 @@ struct ktls_pool *ktls_pool_free(struct ktls_pool *pool);
 
 /* A buffer, or NULL when all are in use. Never waits. */
 uint8_t *ktls_pool_take(struct ktls_pool *pool);
-/* The buffer's cipher (enum ktls_cipher) with this key; good until the next call for this buffer.
- * -ENOMEM, -KTLS_E_CRYPTO. */
-int ktls_pool_key(struct ktls_pool *pool, const uint8_t *buffer, unsigned int cipher,
-		  const uint8_t *key, struct ktls_aead **ret_aead);
-/* Its cipher forgets the key. */
 void ktls_pool_give(struct ktls_pool *pool, uint8_t *buffer);
 
 /* Waits until there may be one. 0 or KTLS_TIMEDOUT. */

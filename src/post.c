@@ -4,8 +4,8 @@
  * What comes after the handshake and is not data: alerts (RFC 8446 6), NewSessionTicket (4.6.1),
  * KeyUpdate (4.6.3), and TLS 1.2's renegotiation, which is refused (RFC 5746 4.5 allows that).
  * Messages are parsed as they trickle in, so that no buffer is kept for them. What we owe the peer
- * for one, a KeyUpdate of our own, is only noted here, and paid before the next application byte:
- * answering inside a read could block, and a storm of requests must not owe more than one answer.
+ * is only noted, and paid before the next application byte: answering inside a read could block,
+ * and a storm of requests must not owe more than one answer.
  */
 
 #include <errno.h>
@@ -27,12 +27,11 @@ enum {
 	ALERT_FATAL = 2,
 	HEADER_LEN = 4,
 	KEY_UPDATE_LEN = 1,
-	UPDATE_NOT_REQUESTED = 0,
-	UPDATE_REQUESTED = 1,
 	CHUNK = 64,
+	MESSAGES_MAX = 1 << 17, /* in a row, with no application byte either way: a flood */
 };
 
-static int send_record(struct ktls_conn *conn, uint8_t type, const void *bytes, size_t len)
+int ktls_post_send(struct ktls_conn *conn, uint8_t type, const void *bytes, size_t len)
 {
 	struct iovec iov = { .iov_base = (void *)bytes, .iov_len = len };
 	struct ktls_cursor cursor = { .iov = &iov, .count = 1 };
@@ -48,8 +47,9 @@ static int send_record(struct ktls_conn *conn, uint8_t type, const void *bytes, 
 int ktls_post_send_alert(struct ktls_conn *conn, bool fatal, enum ktls_alert alert)
 {
 	const uint8_t bytes[] = { fatal ? ALERT_FATAL : ALERT_WARNING, (uint8_t)alert };
+	int r = conn->rekey.announced ? ktls_rekey_send(conn) : 0;
 
-	return send_record(conn, KERN_RECORD_ALERT, bytes, sizeof(bytes));
+	return r ? r : ktls_post_send(conn, KERN_RECORD_ALERT, bytes, sizeof(bytes));
 }
 
 static int fail_unexpected(struct ktls_conn *conn, const char *what, unsigned int value)
@@ -58,105 +58,6 @@ static int fail_unexpected(struct ktls_conn *conn, const char *what, unsigned in
 				    "reading: the peer sent %s %u after the handshake; told it "
 				    "unexpected_message",
 				    what, value);
-}
-
-/* KeyUpdate */
-
-/* The next secret and key of a direction, taken into use; on failure everything is as it was. */
-static int change_key(struct ktls_conn *conn, enum ktls_direction direction)
-{
-	struct ktls_half *half = &conn->half[direction];
-	_cleanup_(ktls_secret_wipe) struct ktls_secret next = { 0 };
-	_cleanup_(kern_keys_wipe) struct kern_keys keys = { 0 };
-	_cleanup_(kern_keys_wipe) struct kern_keys old = half->keys;
-	int r;
-
-	r = ktls_secret_next(&half->secret, conn->cipher, &next);
-	if (r < 0)
-		return r;
-	r = ktls_secret_keys(&next, conn->cipher, &keys);
-	if (r < 0)
-		return r;
-	half->keys = keys;
-	r = half->protect->install(conn, direction);
-	if (r < 0) {
-		half->keys = old;
-		return r;
-	}
-	half->secret = next;
-	half->key_updates++;
-	return 0;
-}
-
-static bool can_change_key(const struct ktls_conn *conn, enum ktls_direction direction)
-{
-	return conn->half[direction].protect == &ktls_protect_user ||
-	       conn->config->probe->rekey[direction] == KTLS_REASON_NONE;
-}
-
-/* The kernel has the key and cannot take another: an orderly end is all that is left. */
-static int fail_rekey(struct ktls_conn *conn, enum ktls_direction direction)
-{
-	int r = 0;
-
-	if (!conn->close_sent)
-		r = ktls_post_send_alert(conn, false, KTLS_ALERT_CLOSE_NOTIFY);
-	/* A writer comes again when there is room for it; a reader has no second chance. */
-	if (r > 0 && direction == KTLS_TX)
-		return r;
-	return ktls_conn_fail(conn, -KTLS_E_REKEY,
-			      "changing the key of %s: %s. To do: keep it in userspace with "
-			      "ktls_config_set_offload(), or %s",
-			      direction == KTLS_TX ? "TX" : "RX",
-			      ktls_reason_text(KTLS_REASON_NO_REKEY), "use a newer kernel");
-}
-
-static int receive_key_update(struct ktls_conn *conn, uint8_t request, bool ends)
-{
-	int r;
-
-	if (request > UPDATE_REQUESTED)
-		return ktls_conn_fail_alert(conn, -KTLS_E_PROTOCOL, KTLS_ALERT_ILLEGAL_PARAMETER,
-					    "reading: a KeyUpdate with request %u; told the peer "
-					    "illegal_parameter",
-					    request);
-	/* No message may stand behind it under the old key (RFC 8446 5.1). */
-	if (!ends)
-		return ktls_conn_fail_alert(conn, -KTLS_E_PROTOCOL, KTLS_ALERT_UNEXPECTED_MESSAGE,
-					    "reading: bytes behind a KeyUpdate in its record; told "
-					    "the peer unexpected_message");
-	if (!can_change_key(conn, KTLS_RX))
-		return fail_rekey(conn, KTLS_RX);
-	r = change_key(conn, KTLS_RX);
-	if (r < 0)
-		return ktls_conn_fail_alert(conn, -KTLS_E_REKEY, KTLS_ALERT_INTERNAL_ERROR,
-					    "taking the peer's new key into use: %s",
-					    ktls_strerror(r));
-	if (request == UPDATE_REQUESTED)
-		conn->post.owes_key_update = true;
-	return 0;
-}
-
-static int pay_key_update(struct ktls_conn *conn)
-{
-	static const uint8_t message[] = { KEY_UPDATE, 0, 0, KEY_UPDATE_LEN, UPDATE_NOT_REQUESTED };
-	int r;
-
-	if (!can_change_key(conn, KTLS_TX)) {
-		/* What the kernel still holds it would drop at the end, and our close_notify with
-		 * it. */
-		r = conn->half[KTLS_TX].protect->flush(conn);
-		return r ? r : fail_rekey(conn, KTLS_TX);
-	}
-	r = send_record(conn, KERN_RECORD_HANDSHAKE, message, sizeof(message));
-	if (r)
-		return r;
-	conn->post.owes_key_update = false;
-	r = change_key(conn, KTLS_TX);
-	if (r < 0)
-		return ktls_conn_fail(conn, -KTLS_E_REKEY, "taking our new key into use: %s",
-				      ktls_strerror(r));
-	return 0;
 }
 
 static int pay_no_renegotiation(struct ktls_conn *conn)
@@ -168,15 +69,34 @@ static int pay_no_renegotiation(struct ktls_conn *conn)
 	return r;
 }
 
-int ktls_post_settle(struct ktls_conn *conn)
+static int settle(struct ktls_conn *conn)
 {
 	int r = 0;
 
+	if (conn->rekey.ending)
+		return ktls_rekey_end(conn);
 	if (conn->post.owes_no_renegotiation)
 		r = pay_no_renegotiation(conn);
-	if (!r && conn->post.owes_key_update)
-		r = pay_key_update(conn);
+	if (!r && conn->rekey.owed)
+		r = ktls_rekey_send(conn);
 	return r;
+}
+
+int ktls_post_settle(struct ktls_conn *conn, bool more)
+{
+	int r;
+
+	if (more && !conn->rekey.owed && !ktls_pace_next(conn))
+		conn->rekey.owed = KTLS_REKEY_ONE_WAY;
+	conn->hold = more;
+	r = settle(conn);
+	conn->hold = false;
+	return r;
+}
+
+void ktls_post_calm(struct ktls_conn *conn)
+{
+	conn->post.messages = 0;
 }
 
 /* Handshake messages */
@@ -218,8 +138,13 @@ static int end_message(struct ktls_conn *conn, bool ends)
 	struct ktls_post *post = &conn->post;
 
 	post->header_len = 0;
+	/* No message may stand behind a KeyUpdate under the old key (RFC 8446 5.1). */
+	if (post->header[0] == KEY_UPDATE && !ends)
+		return ktls_conn_fail_alert(conn, -KTLS_E_PROTOCOL, KTLS_ALERT_UNEXPECTED_MESSAGE,
+					    "reading: bytes behind a KeyUpdate in its record; told "
+					    "the peer unexpected_message");
 	if (post->header[0] == KEY_UPDATE)
-		return receive_key_update(conn, post->update_request, ends);
+		return ktls_rekey_receive(conn, post->update_request);
 	if (conn->protocol == KTLS_TLS_1_2) {
 		post->owes_no_renegotiation = true;
 		/* The peer may wait for nothing but this; if it would block, it stays owed. */
@@ -310,6 +235,11 @@ int ktls_post_receive(struct ktls_conn *conn, uint8_t type, struct ktls_cursor c
 
 	if (!len)
 		return fail_unexpected(conn, "an empty record of type", type);
+	if (++conn->post.messages > MESSAGES_MAX)
+		return ktls_conn_fail_alert(conn, -KTLS_E_PROTOCOL, KTLS_ALERT_UNEXPECTED_MESSAGE,
+					    "reading: the peer sent %u records in a row that were "
+					    "no data; told it unexpected_message",
+					    conn->post.messages);
 	while (len) {
 		size_t n = ktls_cursor_read(&content, chunk, len < CHUNK ? len : CHUNK);
 		size_t at = 0;

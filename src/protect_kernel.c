@@ -31,6 +31,26 @@ static uint64_t sequence(const struct ktls_conn *conn, enum ktls_direction direc
 	return seq;
 }
 
+static void set_reason(struct ktls_half *half, unsigned int reason, int error)
+{
+	half->reason = (uint16_t)reason;
+	half->reason_errno = -error;
+}
+
+/* What can fail for TX alone comes before its first key, which cannot be taken back. */
+static int prepare_tx(struct ktls_conn *conn, struct ktls_kernel *kernel)
+{
+	int r = 0;
+
+	if (conn->payload_max < KERN_PAYLOAD_MAX)
+		r = kern_set_payload_max(conn->fd, conn->payload_max);
+	if (r < 0) {
+		set_reason(&conn->half[KTLS_TX], KTLS_REASON_RECORD_SIZE, r);
+		return r;
+	}
+	return kern_tcp_taken(conn->fd, &kernel->taken_before);
+}
+
 static int install(struct ktls_conn *conn, enum ktls_direction direction)
 {
 	struct ktls_half *half = &conn->half[direction];
@@ -47,14 +67,14 @@ static int install(struct ktls_conn *conn, enum ktls_direction direction)
 		kernel = half->kernel;
 		kernel.records_before += sequence(conn, direction) - kernel.first_seq;
 	} else if (direction == KTLS_TX) {
-		r = kern_tcp_taken(conn->fd, &kernel.taken_before);
+		r = prepare_tx(conn, &kernel);
 		if (r < 0)
 			return r;
 	}
 	r = kern_commit(conn->fd, direction, &crypto, &reason);
 	if (r < 0) {
-		half->reason = (uint16_t)reason;
-		half->reason_errno = -r;
+		if (first)
+			set_reason(half, reason, r);
 		return r;
 	}
 	/* The point of no return: the key is the kernel's, and nobody else keeps it. */

@@ -6,7 +6,8 @@
  * Sending: several records are built side by side in one buffer, sealed in place, and handed to TCP
  * with one call. Records of which no byte left are taken back: their numbers and their plaintext
  * are free again, so that never more than the rest of one record waits here, and a full socket is
- * felt by the writer. How many are tried at once follows what the socket took last time.
+ * felt by the writer. How many are tried at once follows what the socket took last time. What is
+ * owed to the peer before the data is held, and leaves with the data in one call.
  *
  * Receiving: the socket is read greedily, records are opened in place and copied out. Where the
  * direction is about to be promoted it is read exactly to the end of the record instead, because
@@ -18,6 +19,7 @@
 #include <string.h>
 
 #include "base/sys.h"
+#include "ciphers.h"
 #include "config.h"
 #include "conn.h"
 #include "pool.h"
@@ -29,14 +31,24 @@ static struct ktls_half *tx_half(struct ktls_conn *conn)
 
 static void give_buffer(struct ktls_conn *conn, struct ktls_user *user)
 {
+	if (user->aead)
+		ktls_ciphers_give(conn->config->aeads, &user->cipher);
 	if (user->buffer)
 		ktls_pool_give(conn->config->pool, user->buffer);
-	user->buffer = NULL;
 	user->aead = NULL;
+	user->buffer = NULL;
 	user->start = user->end = 0;
 }
 
-/* The direction's buffer, and in it the cipher with its key. */
+static int take_cipher(struct ktls_conn *conn, struct ktls_half *half)
+{
+	struct ktls_user *user = &half->user;
+
+	return ktls_ciphers_take(conn->config->aeads, &user->cipher, half->keys.cipher,
+				 half->keys.key, &user->aead);
+}
+
+/* A buffer, and the direction's cipher. */
 static int take_buffer(struct ktls_conn *conn, struct ktls_half *half)
 {
 	struct ktls_user *user = &half->user;
@@ -48,8 +60,7 @@ static int take_buffer(struct ktls_conn *conn, struct ktls_half *half)
 	if (!user->buffer)
 		return KTLS_WANT_BUFFER;
 	user->start = user->end = 0;
-	r = ktls_pool_key(conn->config->pool, user->buffer, half->keys.cipher, half->keys.key,
-			  &user->aead);
+	r = take_cipher(conn, half);
 	if (r < 0)
 		give_buffer(conn, user);
 	return r;
@@ -59,14 +70,29 @@ static int install(struct ktls_conn *conn, enum ktls_direction direction)
 {
 	struct ktls_half *half = &conn->half[direction];
 	struct ktls_user *user = &half->user;
+	bool in_use;
 
-	if (half->protect == &ktls_protect_user)
-		return user->buffer ? ktls_pool_key(conn->config->pool, user->buffer,
-						    half->keys.cipher, half->keys.key, &user->aead)
-				    : 0;
-	*user = (struct ktls_user){ .batch = KTLS_POOL_BATCH };
-	half->protect = &ktls_protect_user;
-	return 0;
+	if (half->protect != &ktls_protect_user) {
+		*user = (struct ktls_user){ .batch = KTLS_POOL_BATCH };
+		half->protect = &ktls_protect_user;
+		return 0;
+	}
+	in_use = user->aead;
+	if (in_use)
+		ktls_ciphers_give(conn->config->aeads, &user->cipher);
+	user->aead = NULL;
+	ktls_ciphers_forget(conn->config->aeads, &user->cipher);
+	return in_use ? take_cipher(conn, half) : 0;
+}
+
+int ktls_protect_user_warm(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	struct ktls_half *half = &conn->half[direction];
+	int r = take_buffer(conn, half);
+
+	if (!r)
+		give_buffer(conn, &half->user);
+	return r < 0 ? r : 0;
 }
 
 static void drop(struct ktls_conn *conn, enum ktls_direction direction)
@@ -74,6 +100,7 @@ static void drop(struct ktls_conn *conn, enum ktls_direction direction)
 	struct ktls_half *half = &conn->half[direction];
 
 	give_buffer(conn, &half->user);
+	ktls_ciphers_forget(conn->config->aeads, &half->user.cipher);
 	half->user = (struct ktls_user){ 0 };
 	kern_keys_wipe(&half->keys);
 }
@@ -114,6 +141,7 @@ static int flush(struct ktls_conn *conn)
 	size_t n;
 	int r;
 
+	user->held = false;
 	while (user->start < user->end) {
 		r = push(conn, user->buffer + user->start, user->end - user->start, &n);
 		if (r < 0)
@@ -126,36 +154,24 @@ static int flush(struct ktls_conn *conn)
 	return 0;
 }
 
-/* Records side by side in the buffer: all full but the last. */
+/* Records side by side in the buffer, behind what is held there: all full but the last. */
 struct batch {
-	uint8_t *buffer;
+	uint8_t *buffer;       /* where the first of them begins */
+	size_t base;	       /* that place's offset */
 	size_t payload_offset; /* in each record */
 	size_t payload_max;
-	size_t stride; /* of a full record */
+	size_t stride; /* of a full record, padded */
 	size_t count;
 	size_t plain_len, wire_len; /* of all */
 };
 
-static struct batch plan_batch(const struct ktls_conn *conn, uint64_t plain_left)
+/* How long a payload is with its padding (RFC 8446 5.4). */
+static size_t padded(const struct ktls_conn *conn, size_t len)
 {
-	const struct ktls_half *half = &conn->half[KTLS_TX];
-	size_t overhead = kern_record_overhead(half->keys.protocol, half->keys.cipher);
-	struct batch batch = {
-		.buffer = half->user.buffer,
-		.payload_offset = ktls_record_payload_offset(&half->keys),
-		.payload_max = conn->payload_max,
-		.stride = conn->payload_max + overhead,
-		.count = half->user.batch,
-	};
+	size_t block = conn->protocol == KTLS_TLS_1_3 ? conn->config->padding : 0;
+	size_t full = block ? (len + block - 1) / block * block : len;
 
-	if (plain_left < batch.count * batch.payload_max)
-		batch.count = (size_t)(plain_left + batch.payload_max - 1) / batch.payload_max;
-	batch.plain_len = batch.count * batch.payload_max;
-	if (batch.plain_len > plain_left)
-		batch.plain_len = (size_t)plain_left;
-	batch.wire_len = batch.plain_len + batch.count * overhead;
-	assert(batch.wire_len <= KTLS_POOL_BUFFER_LEN);
-	return batch;
+	return full < conn->payload_max ? full : conn->payload_max;
 }
 
 static struct iovec batch_payload(const struct batch *batch, size_t i)
@@ -169,41 +185,82 @@ static struct iovec batch_payload(const struct batch *batch, size_t i)
 	};
 }
 
-static int seal_batch(struct ktls_half *half, const struct batch *batch, uint8_t type)
+/* As many records as the data, the last answer of the socket and the room allow. */
+static struct batch plan_batch(const struct ktls_conn *conn, uint8_t type, uint64_t plain_left)
 {
+	const struct ktls_half *half = &conn->half[KTLS_TX];
+	size_t overhead = kern_record_overhead(half->keys.protocol, half->keys.cipher);
+	struct batch batch = {
+		.buffer = half->user.buffer + half->user.end,
+		.base = half->user.end,
+		.payload_offset = ktls_record_payload_offset(&half->keys),
+		.payload_max = type == KERN_RECORD_DATA ? conn->pace.payload : conn->payload_max,
+		.count = half->user.batch,
+	};
+	size_t room, last;
+
+	batch.stride = padded(conn, batch.payload_max) + overhead;
+	room = (KTLS_POOL_BUFFER_LEN - batch.base) / batch.stride;
+	if (batch.count > room)
+		batch.count = room;
+	if (plain_left < batch.count * batch.payload_max)
+		batch.count = (size_t)(plain_left + batch.payload_max - 1) / batch.payload_max;
+	batch.plain_len = batch.count * batch.payload_max;
+	if (batch.plain_len > plain_left)
+		batch.plain_len = (size_t)plain_left;
+	last = batch_payload(&batch, batch.count - 1).iov_len;
+	batch.wire_len = (batch.count - 1) * batch.stride + padded(conn, last) + overhead;
+	return batch;
+}
+
+static int seal_batch(const struct ktls_conn *conn, const struct batch *batch, uint8_t type)
+{
+	const struct ktls_half *half = &conn->half[KTLS_TX];
 	int r;
 
 	for (size_t i = 0; i < batch->count; i++) {
+		size_t len = batch_payload(batch, i).iov_len;
+
 		r = ktls_record_seal(half->user.aead, &half->keys, half->keys.seq + i, type,
-				     batch->buffer + i * batch->stride,
-				     batch_payload(batch, i).iov_len);
+				     batch->buffer + i * batch->stride, len,
+				     padded(conn, len) - len);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-/* What TCP took of the batch decides what of it has happened: a record begun must be finished, one
- * not begun never was. */
+static void adapt_batch(struct ktls_user *user, size_t begun, bool all_left)
+{
+	if (!all_left)
+		user->batch = begun ? (uint8_t)begun : 1;
+	else if (user->batch < KTLS_POOL_BATCH)
+		user->batch = user->batch * 2 < KTLS_POOL_BATCH ? user->batch * 2 : KTLS_POOL_BATCH;
+}
+
+/* What TCP took of the batch, and of what is held in front of it, decides what of it has happened:
+ * a record begun must be finished, one not begun never was. Returns the plaintext accepted. */
 static size_t settle_batch(struct ktls_conn *conn, const struct batch *batch, size_t sent)
 {
 	struct ktls_half *half = tx_half(conn);
-	size_t begun = (sent + batch->stride - 1) / batch->stride;
+	struct ktls_user *user = &half->user;
+	size_t held = batch->base - user->start;
+	size_t of_batch = sent > held ? sent - held : 0;
+	size_t begun = (of_batch + batch->stride - 1) / batch->stride;
+	bool all_left = of_batch == batch->wire_len;
 
-	if (sent == batch->wire_len)
+	if (all_left || begun > batch->count)
 		begun = batch->count;
 	half->keys.seq += begun;
-	half->user.start = (uint32_t)sent;
-	half->user.end = (uint32_t)(begun * batch->stride);
+	user->held = false;
+	user->start += (uint32_t)sent;
 	if (begun == batch->count)
-		half->user.end = (uint32_t)batch->wire_len;
-	if (sent < batch->wire_len)
-		half->user.batch = begun ? (uint8_t)begun : 1;
-	else if (half->user.batch < KTLS_POOL_BATCH)
-		half->user.batch = half->user.batch * 2 < KTLS_POOL_BATCH ? half->user.batch * 2
-									  : KTLS_POOL_BATCH;
-	if (half->user.start == half->user.end)
-		give_buffer(conn, &half->user);
+		user->end = (uint32_t)(batch->base + batch->wire_len);
+	else
+		user->end = (uint32_t)(batch->base + begun * batch->stride);
+	adapt_batch(user, begun, all_left);
+	if (user->start == user->end)
+		give_buffer(conn, user);
 	return begun == batch->count ? batch->plain_len : begun * batch->payload_max;
 }
 
@@ -211,17 +268,52 @@ static size_t settle_batch(struct ktls_conn *conn, const struct batch *batch, si
 static int send_batch(struct ktls_conn *conn, const struct batch *batch, uint8_t type,
 		      size_t *ret_accepted)
 {
-	size_t sent;
+	struct ktls_user *user = &tx_half(conn)->user;
+	size_t sent, len;
 	int r;
 
-	r = seal_batch(tx_half(conn), batch, type);
+	r = seal_batch(conn, batch, type);
 	if (r < 0)
 		return r;
-	r = push(conn, batch->buffer, batch->wire_len, &sent);
+	len = batch->base - user->start + batch->wire_len;
+	r = push(conn, user->buffer + user->start, len, &sent);
 	if (r < 0)
 		return r;
 	*ret_accepted = settle_batch(conn, batch, sent);
-	return sent == batch->wire_len ? 0 : KTLS_WANT_WRITE;
+	return sent == len ? 0 : KTLS_WANT_WRITE;
+}
+
+/* Seals what lies in the batch, and leaves it to go out with what comes right behind it. */
+static int hold_batch(struct ktls_conn *conn, const struct batch *batch, uint8_t type)
+{
+	struct ktls_half *half = tx_half(conn);
+	int r = seal_batch(conn, batch, type);
+
+	if (r < 0)
+		return r;
+	half->keys.seq += batch->count;
+	half->user.end = (uint32_t)(batch->base + batch->wire_len);
+	half->user.held = true;
+	return 0;
+}
+
+/* What is held may be joined, while there is room behind it; any other rest goes first. */
+static int flush_before(struct ktls_conn *conn)
+{
+	const struct ktls_user *user = &tx_half(conn)->user;
+
+	if (user->held && KTLS_POOL_BUFFER_LEN - user->end >= KTLS_RECORD_MAX)
+		return 0;
+	return flush(conn);
+}
+
+static void fill_batch(const struct batch *batch, struct ktls_cursor cursor)
+{
+	for (size_t i = 0; i < batch->count; i++) {
+		struct iovec payload = batch_payload(batch, i);
+
+		ktls_cursor_read(&cursor, payload.iov_base, payload.iov_len);
+	}
 }
 
 static int send_records(struct ktls_conn *conn, uint8_t type, struct ktls_cursor *cursor)
@@ -229,22 +321,21 @@ static int send_records(struct ktls_conn *conn, uint8_t type, struct ktls_cursor
 	size_t left = ktls_cursor_left(cursor);
 	int r;
 
-	r = flush(conn);
+	if (!left)
+		return flush(conn);
+	r = flush_before(conn);
 	while (!r && left) {
-		struct ktls_cursor at = *cursor;
 		struct batch batch;
 		size_t accepted;
 
 		r = take_buffer(conn, tx_half(conn));
 		if (r)
 			return r;
-		batch = plan_batch(conn, left);
-		for (size_t i = 0; i < batch.count; i++) {
-			struct iovec payload = batch_payload(&batch, i);
-
-			ktls_cursor_read(&at, payload.iov_base, payload.iov_len);
-		}
-		r = send_batch(conn, &batch, type, &accepted);
+		batch = plan_batch(conn, type, left);
+		accepted = batch.plain_len;
+		fill_batch(&batch, *cursor);
+		r = conn->hold ? hold_batch(conn, &batch, type)
+			       : send_batch(conn, &batch, type, &accepted);
 		if (r < 0)
 			return r;
 		ktls_cursor_advance(cursor, accepted);
@@ -286,7 +377,7 @@ static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint6
 	int r;
 
 	*ret_n = 0;
-	r = flush(conn);
+	r = flush_before(conn);
 	while (!r && done < len) {
 		struct batch batch;
 		size_t accepted;
@@ -294,7 +385,7 @@ static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint6
 		r = take_buffer(conn, tx_half(conn));
 		if (r)
 			return r;
-		batch = plan_batch(conn, len - done);
+		batch = plan_batch(conn, KERN_RECORD_DATA, len - done);
 		r = read_batch(file_fd, offset + done, &batch);
 		if (r < 0)
 			return r;

@@ -118,19 +118,21 @@ static size_t make_aad(const struct kern_keys *keys, uint64_t seq, const uint8_t
 }
 
 int ktls_record_seal(struct ktls_aead *aead, const struct kern_keys *keys, uint64_t seq,
-		     uint8_t type, uint8_t *record, size_t payload_len)
+		     uint8_t type, uint8_t *record, size_t payload_len, size_t padding)
 {
 	uint8_t *payload = record + ktls_record_payload_offset(keys);
 	uint8_t nonce[KERN_IV_LEN], aad[AAD_TLS12_LEN];
 	bool inner_type = keys->protocol == KTLS_TLS_1_3;
-	size_t sealed_len = payload_len + (inner_type ? 1 : 0);
+	size_t sealed_len = payload_len + (inner_type ? 1 + padding : 0);
 	size_t aad_len;
 
-	assert(payload_len <= KERN_PAYLOAD_MAX);
+	assert(payload_len + padding <= KERN_PAYLOAD_MAX && (inner_type || !padding));
 	put_header(record, inner_type ? KERN_RECORD_DATA : type,
 		   explicit_len(keys) + sealed_len + KERN_TAG_LEN);
-	if (inner_type)
+	if (inner_type) {
 		payload[payload_len] = type;
+		memset(payload + payload_len + 1, 0, padding);
+	}
 	if (explicit_len(keys))
 		put_u64(record + KTLS_RECORD_HEADER_LEN, seq);
 	make_nonce(keys, seq, record + KTLS_RECORD_HEADER_LEN, nonce);

@@ -50,11 +50,11 @@ size_t ktls_record_payload_offset(const struct kern_keys *keys);
 
 /*
  * Makes a record of the payload that already lies at that offset in `record`, which has room for
- * kern_record_overhead() more than payload_len. Does not count: the caller does, once it is sure
- * that the record leaves. -KTLS_E_CRYPTO.
+ * kern_record_overhead() and the padding behind it (zeros; TLS 1.3 only). Does not count: the
+ * caller does, once it is sure that the record leaves. -KTLS_E_CRYPTO.
  */
 int ktls_record_seal(struct ktls_aead *aead, const struct kern_keys *keys, uint64_t seq,
-		     uint8_t type, uint8_t *record, size_t payload_len);
+		     uint8_t type, uint8_t *record, size_t payload_len, size_t padding);
 
 /*
  * The whole length of the record that begins with these len bytes: 0 if fewer than a header is

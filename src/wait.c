@@ -39,6 +39,13 @@ static int wait_for_socket(struct ktls_conn *conn, const struct ktls_waiter *wai
 	return r;
 }
 
+int ktls_wait_expired(const struct ktls_waiter *waiter)
+{
+	return waiter->deadline_ns != KTLS_NOW && ktls_deadline_clock() >= waiter->deadline_ns
+		       ? KTLS_TIMEDOUT
+		       : 0;
+}
+
 int ktls_wait(struct ktls_conn *conn, struct ktls_waiter *waiter, int want, uint64_t moved)
 {
 	uint64_t began_ns;

@@ -23,6 +23,9 @@ struct ktls_waiter {
 /* Whether the answer asks for a wait. */
 bool ktls_wait_is_want(int r);
 
+/* KTLS_TIMEDOUT when a deadline other than KTLS_NOW has passed, else 0. */
+int ktls_wait_expired(const struct ktls_waiter *waiter);
+
 /* Waits for what was wanted. 0: try again; else what the call answers. `moved`: bytes that the call
  * has moved so far. */
 int ktls_wait(struct ktls_conn *conn, struct ktls_waiter *waiter, int want, uint64_t moved);

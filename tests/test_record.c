@@ -56,7 +56,8 @@ Test(unit, a_sealed_record_is_that_of_rfc_8448)
 	for (uint8_t i = 0; i < TRACE_PAYLOAD_LEN; i++)
 		record[ktls_record_payload_offset(&keys) + i] = i;
 
-	cr_assert_eq(ktls_record_seal(aead, &keys, 0, KERN_RECORD_DATA, record, TRACE_PAYLOAD_LEN),
+	cr_assert_eq(ktls_record_seal(aead, &keys, 0, KERN_RECORD_DATA, record, TRACE_PAYLOAD_LEN,
+				      0),
 		     0);
 
 	cr_assert_arr_eq(record, client_record, sizeof(client_record));
@@ -84,7 +85,7 @@ static size_t seal(const struct kit_suite *suite, uint64_t seq, uint8_t type, ui
 	cr_assert_eq(ktls_aead_new(ret_aead, suite->cipher, ret_keys->key), 0);
 	for (size_t i = 0; i < len; i++)
 		record[ktls_record_payload_offset(ret_keys) + i] = kit_byte(i);
-	cr_assert_eq(ktls_record_seal(*ret_aead, ret_keys, seq, type, record, len), 0);
+	cr_assert_eq(ktls_record_seal(*ret_aead, ret_keys, seq, type, record, len, 0), 0);
 	return len + kern_record_overhead(suite->protocol, suite->cipher);
 }
 
@@ -237,7 +238,7 @@ static int open_inner(const uint8_t *inner, size_t len, enum ktls_alert *ret_ale
 	kit_keys(suite, 0, &keys);
 	cr_assert_eq(ktls_aead_new(&aead, suite->cipher, keys.key), 0);
 	memcpy(record + 5, inner, len - 1);
-	cr_assert_eq(ktls_record_seal(aead, &keys, 0, inner[len - 1], record, len - 1), 0);
+	cr_assert_eq(ktls_record_seal(aead, &keys, 0, inner[len - 1], record, len - 1, 0), 0);
 	rc = ktls_record_open(aead, &keys, record, len + 21, &type, &payload, &n, ret_alert);
 	ktls_aead_free(aead);
 	return rc ? rc : (int)n;

@@ -38,13 +38,14 @@ enum ktls_client_auth {
 
 /* When a direction is handed to the kernel. */
 enum ktls_offload {
-	KTLS_OFFLOAD_AUTO =
-		0, /* TX: at once if the kernel can; RX: at once if it can also change keys */
+	KTLS_OFFLOAD_AUTO = 0, /* TX: AT_ONCE; RX: WITH_REKEY */
 	KTLS_OFFLOAD_NEVER,
 	KTLS_OFFLOAD_AT_ONCE,	  /* when the handshake is done, if the kernel can */
 	KTLS_OFFLOAD_AFTER_BYTES, /* after that many application bytes in this direction */
 	KTLS_OFFLOAD_AT_SENDFILE, /* at the first ktls_conn_sendfile() */
 	KTLS_OFFLOAD_REQUIRED,	  /* at once, and the handshake fails if the kernel cannot */
+	KTLS_OFFLOAD_WITH_REKEY,  /* at once, if the kernel can change keys too (6.14): where it
+				     cannot, a KeyUpdate of TLS 1.3 ends the connection */
 	_KTLS_OFFLOAD_N,
 };
 

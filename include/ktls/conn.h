@@ -100,6 +100,22 @@ int ktls_conn_writev(struct ktls_conn *conn, const struct iovec *iov, int iovcnt
 int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
 		       uint64_t deadline_ns, uint64_t *ret_n);
 
+/* Whether the peer is asked to change its key too. */
+enum ktls_key_update {
+	KTLS_KEY_UPDATE_OURS = 0,
+	KTLS_KEY_UPDATE_BOTH,
+	_KTLS_KEY_UPDATE_N,
+};
+
+/*
+ * Changes our key now (KeyUpdate, RFC 8446 4.6.3); it is changed without being told when the peer
+ * asks for it, and before it has protected too much (ktls_config_set_key_records()).
+ * KTLS_WANT_WRITE, KTLS_WANT_BUFFER, KTLS_TIMEDOUT: call again, or write, which finishes it. With
+ * nothing changed: -EOPNOTSUPP in TLS 1.2, -KTLS_E_REKEY where the kernel has the key and cannot
+ * take another; -ENOTCONN before OPEN, -EPIPE after our close_notify.
+ */
+int ktls_conn_update_key(struct ktls_conn *conn, enum ktls_key_update update, uint64_t deadline_ns);
+
 /*
  * Ends our side: sends what was accepted, then close_notify (RFC 8446 6.1), waits until the kernel
  * has handed all of it to TCP, then ends the transport's sending side. Reading goes on until
@@ -107,6 +123,17 @@ int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uin
  * KTLS_TIMEDOUT: call again, or data may be lost. -ENOTCONN before OPEN.
  */
 int ktls_conn_shutdown(struct ktls_conn *conn, uint64_t deadline_ns);
+
+/*
+ * The same, then reads and throws away what still comes until the peer's end too, and closes the
+ * socket: over unread bytes a close alone becomes a reset that takes our last ones with it.
+ * KTLS_DONE: close_notify came; KTLS_CLOSED: another end, a reset or bad records; KTLS_TIMEDOUT:
+ * closed at the deadline all the same; negative: ours did not all leave, or how it had failed; 0
+ * before OPEN. The fd is gone then, and only info, error and free are left: reads answer the end,
+ * writes -EPIPE. KTLS_WANT_..., with KTLS_NOW only: it is open, call again. -ENOTCONN: it was
+ * closed before.
+ */
+int ktls_conn_shutdown_and_close(struct ktls_conn *conn, uint64_t deadline_ns);
 
 /* Fills *ret_info, sizeof(struct ktls_info) as the caller knows it. Any state. -EINVAL. */
 int ktls_conn_get_info(const struct ktls_conn *conn, struct ktls_info *ret_info, size_t size);

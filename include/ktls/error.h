@@ -77,6 +77,7 @@ enum ktls_reason {
 	KTLS_REASON_RECORD_SIZE, /* the peer takes only smaller records than the kernel makes */
 	KTLS_REASON_SECCOMP,	 /* a seccomp filter or security module forbids it */
 	KTLS_REASON_NO_LOOPBACK, /* the probe could not make a loopback connection */
+	KTLS_REASON_PADDING,	 /* the config pads records, which the kernel cannot */
 	KTLS_REASON_REFUSED,	 /* the kernel refused it otherwise; the errno is kept beside */
 	_KTLS_REASON_N,
 };

@@ -4,15 +4,19 @@
 
 /*
  * libktls: TLS connections whose records the Linux kernel protects, where it can. The whole
- * product: error.h    how calls answer            config.h   what is decided before a connection
- *   conn.h     a connection                info.h     what can be known of one
- *   probe.h    what this kernel can do     version.h  which library this is
+ * product:
+ *
+ *   error.h    how calls answer                 info.h     what can be known of a connection
+ *   config.h   what is decided before one       limits.h   how its keys and records are used
+ *   conn.h     a connection                     probe.h    what this kernel can do
+ *   version.h  which library this is
  */
 
 #include <ktls/config.h>
 #include <ktls/conn.h>
 #include <ktls/error.h>
 #include <ktls/info.h>
+#include <ktls/limits.h>
 #include <ktls/probe.h>
 #include <ktls/version.h>
 

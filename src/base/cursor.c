@@ -15,21 +15,38 @@ size_t ktls_cursor_left(const struct ktls_cursor *cursor)
 
 	for (int i = 0; i < cursor->count; i++)
 		left += cursor->iov[i].iov_len;
-	return left - cursor->skip;
+	return left - cursor->skip - cursor->hidden;
+}
+
+void ktls_cursor_limit(struct ktls_cursor *cursor, uint64_t n)
+{
+	size_t left = ktls_cursor_left(cursor);
+
+	if (left > n)
+		cursor->hidden += left - (size_t)n;
 }
 
 /* The rest of the present piece; steps over the empty ones. Length 0: the list is done. */
 static struct iovec present(struct ktls_cursor *cursor)
 {
+	struct iovec piece = { NULL, 0 };
+
 	while (cursor->count && cursor->iov->iov_len == cursor->skip) {
 		cursor->iov++;
 		cursor->count--;
 		cursor->skip = 0;
 	}
 	if (!cursor->count)
-		return (struct iovec){ NULL, 0 };
-	return (struct iovec){ (uint8_t *)cursor->iov->iov_base + cursor->skip,
-			       cursor->iov->iov_len - cursor->skip };
+		return piece;
+	piece.iov_base = (uint8_t *)cursor->iov->iov_base + cursor->skip;
+	piece.iov_len = cursor->iov->iov_len - cursor->skip;
+	if (cursor->hidden) {
+		size_t left = ktls_cursor_left(cursor);
+
+		if (piece.iov_len > left)
+			piece.iov_len = left;
+	}
+	return piece;
 }
 
 static struct iovec present_up_to(struct ktls_cursor *cursor, size_t len)

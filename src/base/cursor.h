@@ -8,16 +8,21 @@
  */
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/uio.h>
 
 struct ktls_cursor {
 	const struct iovec *iov;
-	int count;   /* pieces left, the present one included */
-	size_t skip; /* bytes of the present one that are done */
+	int count;     /* pieces left, the present one included */
+	size_t skip;   /* bytes of the present one that are done */
+	size_t hidden; /* bytes at the end of the list that are not to be touched */
 };
 
 /* How many bytes are left. */
 size_t ktls_cursor_left(const struct ktls_cursor *cursor);
+
+/* Hides what is beyond the next n bytes. */
+void ktls_cursor_limit(struct ktls_cursor *cursor, uint64_t n);
 
 void ktls_cursor_advance(struct ktls_cursor *cursor, size_t n);
 

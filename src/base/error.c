@@ -97,6 +97,8 @@ static const struct reason reasons[_KTLS_REASON_N] = {
 	[KTLS_REASON_NO_LOOPBACK] = { "no-loopback",
 				      "no loopback connection could be made to try the kernel on",
 				      "bring the loopback interface up: ip link set lo up" },
+	[KTLS_REASON_PADDING] = { "padding", "the config pads records, which the kernel cannot",
+				  "ktls_config_set_padding() 0" },
 	[KTLS_REASON_REFUSED] = { "refused", "the kernel refused it", "" },
 };
 

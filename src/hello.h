@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KTLS_HELLO_H
+#define KTLS_HELLO_H
+
+/*
+ * What GnuTLS does not tell of the extensions in the peer's messages: read by ourselves, while they
+ * pass by.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	KTLS_HELLO_TICKETS_MAX = 4, /* that a client offers, beyond which none is looked at */
+	KTLS_HELLO_NAME_LEN = 16,   /* of the key a ticket is sealed with: its first bytes */
+};
+
+struct ktls_hello {
+	bool no_tls12;		    /* a client that lists versions, but not this one */
+	uint16_t record_size_limit; /* RFC 8449, as on the wire; 0: none was sent */
+	uint8_t tickets_n;
+	uint8_t tickets[KTLS_HELLO_TICKETS_MAX][KTLS_HELLO_NAME_LEN];
+};
+
+/* A handshake message that has arrived, without its header. */
+void ktls_hello_look(struct ktls_hello *hello, unsigned int message, const uint8_t *bytes,
+		     size_t len);
+
+#endif
