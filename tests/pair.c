@@ -71,6 +71,8 @@ static void set_common(struct ktls_config *config, const struct pair_options *op
 	cr_assert(
 		!ktls_config_set_offload(config, KTLS_RX, options->rx[end],
 					 options->rx[end] == KTLS_OFFLOAD_AFTER_BYTES ? bytes : 0));
+	if (options->configure)
+		options->configure(config, (enum pair_end)end);
 }
 
 struct pair pair_join(struct ktls_config *client, struct ktls_config *server, const char *name,

@@ -28,6 +28,8 @@ struct pair_options {
 	int buffer_bytes;		/* SO_SNDBUF and SO_RCVBUF; 0: the system's */
 	size_t pool;			/* ktls_config_set_buffers; 0: default */
 	const struct ktls_probe *probe; /* believed instead of what the kernel says; NULL: that */
+	/* What else is set, before the freeze; NULL: nothing. */
+	void (*configure)(struct ktls_config *config, enum pair_end end);
 };
 
 struct pair {
