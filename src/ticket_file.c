@@ -43,11 +43,12 @@ static const char *const labels[KTLS_TICKET_KEYS_N] = {
 	[KTLS_TICKET_PREVIOUS] = PREVIOUS,
 };
 
-KTLS_DEFINE_WIPE(text)
-{
+struct text {
 	char bytes[TEXT_LEN + 1]; /* one more than is legal, so that more is seen */
 	size_t len;
 };
+
+KTLS_DEFINE_WIPE(text);
 
 static void free_string(char **string)
 {

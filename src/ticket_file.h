@@ -30,10 +30,11 @@ enum ktls_ticket_age {
 	KTLS_TICKET_KEYS_N,
 };
 
-KTLS_DEFINE_WIPE(ktls_ticket_masters)
-{
+struct ktls_ticket_masters {
 	uint8_t keys[KTLS_TICKET_KEYS_N][KTLS_TICKET_KEY_LEN]; /* by enum ktls_ticket_age */
 };
+
+KTLS_DEFINE_WIPE(ktls_ticket_masters);
 
 /* Made now, at random. -errno. */
 int ktls_ticket_masters_make(struct ktls_ticket_masters *ret_masters);

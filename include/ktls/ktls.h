@@ -9,7 +9,7 @@
  *   error.h    how calls answer                 info.h     what can be known of a connection
  *   config.h   what is decided before one       limits.h   how its keys and records are used
  *   conn.h     a connection                     probe.h    what this kernel can do
- *   version.h  which library this is
+ *   version.h  which library this is            tickets.h  the keys of a server's tickets
  */
 
 #include <ktls/config.h>
@@ -18,6 +18,7 @@
 #include <ktls/info.h>
 #include <ktls/limits.h>
 #include <ktls/probe.h>
+#include <ktls/tickets.h>
 #include <ktls/version.h>
 
 #endif
