@@ -15,6 +15,7 @@
 
 #include <ktls/error.h>
 #include <ktls/limits.h>
+#include <ktls/session.h>
 
 #include "base/fd.h"
 #include "base/secret.h"
@@ -23,6 +24,8 @@
 #include "credentials.h"
 #include "ktls/kern.h"
 #include "pool.h"
+#include "resume.h"
+#include "ticket_keys.h"
 
 enum {
 	FILE_MAX = 1 << 20, /* of PEM or DER, in bytes */
@@ -69,6 +72,8 @@ int ktls_config_new(struct ktls_config **ret_config, enum ktls_role role)
 	for (unsigned int i = 0; i < _KTLS_CIPHER_N; i++)
 		config->ciphers[i] = i;
 	config->buffers = KTLS_BUFFERS_DEFAULT;
+	config->tickets = role == KTLS_SERVER ? KTLS_TICKETS_DEFAULT : 0;
+	config->ticket_lifetime_s = KTLS_TICKET_LIFETIME_DEFAULT_S;
 	*ret_config = config;
 	return 0;
 }
@@ -83,11 +88,13 @@ struct ktls_config *ktls_config_unref(struct ktls_config *config)
 {
 	if (!config || atomic_fetch_sub_explicit(&config->refs, 1, memory_order_acq_rel) > 1)
 		return NULL;
+	ktls_resumption_free(config->resumption);
 	ktls_ciphers_free(config->aeads);
 	ktls_pool_free(config->pool);
 	ktls_credentials_free(config->credentials);
 	for (size_t i = 0; i < config->alpn_n; i++)
 		free(config->alpn[i]);
+	free(config->ticket_file);
 	pthread_mutex_destroy(&config->freezing);
 	free(config);
 	return NULL;
@@ -383,6 +390,96 @@ int ktls_config_set_padding(struct ktls_config *config, size_t block)
 	return 0;
 }
 
+/* Resumption */
+
+static int fail_role(struct ktls_config *config)
+{
+	return fail_value(config, "only a server makes tickets and takes early data");
+}
+
+int ktls_config_set_tickets(struct ktls_config *config, unsigned int n)
+{
+	int r = begin_set(config);
+
+	if (r < 0)
+		return r;
+	if (n > KTLS_TICKETS_MAX)
+		return fail_value(config, "at most 8 tickets");
+	config->tickets = n;
+	return 0;
+}
+
+int ktls_config_set_ticket_lifetime(struct ktls_config *config, uint32_t lifetime_s)
+{
+	int r = begin_set(config);
+
+	if (r < 0)
+		return r;
+	if (config->role != KTLS_SERVER)
+		return fail_role(config);
+	if (!lifetime_s || lifetime_s > KTLS_TICKET_LIFETIME_MAX_S)
+		return fail_value(config, "a ticket lives one second to seven days");
+	config->ticket_lifetime_s = lifetime_s;
+	return 0;
+}
+
+int ktls_config_set_ticket_file(struct ktls_config *config, const char *path)
+{
+	struct ktls_ticket_keys *keys;
+	const char *what = NULL;
+	char *copy;
+	int r = begin_set(config);
+
+	if (r < 0)
+		return r;
+	if (config->role != KTLS_SERVER)
+		return fail_role(config);
+	if (!path)
+		return fail_value(config, "a file of ticket keys is needed");
+	/* Read again by the freeze; a fault in it is for whoever names it. */
+	r = ktls_ticket_keys_new(&keys, path, config->ticket_lifetime_s, &what);
+	if (r < 0)
+		return ktls_config_fail(config, r, "reading the ticket keys of %s: %s", path,
+					what ? what : ktls_strerror(r));
+	ktls_ticket_keys_free(keys);
+	copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+	free(config->ticket_file);
+	config->ticket_file = copy;
+	return 0;
+}
+
+int ktls_config_set_early_data(struct ktls_config *config, uint32_t limit_bytes)
+{
+	int r = begin_set(config);
+
+	if (r < 0)
+		return r;
+	if (config->role != KTLS_SERVER)
+		return fail_role(config);
+	if (limit_bytes > KTLS_EARLY_DATA_MAX)
+		return fail_value(config, "at most 65536 bytes of early data");
+	config->early_data_bytes = limit_bytes;
+	return 0;
+}
+
+int ktls_config_set_replay_store(struct ktls_config *config,
+				 int (*add)(void *context, const void *key, size_t len,
+					    uint64_t expires_s),
+				 void *context)
+{
+	int r = begin_set(config);
+
+	if (r < 0)
+		return r;
+	if (config->role != KTLS_SERVER)
+		return fail_role(config);
+	config->replay_add = add;
+	config->replay_context = context;
+	return 0;
+}
+
 /* The freeze */
 
 static int check_whole(struct ktls_config *config)
@@ -416,6 +513,9 @@ static int freeze_once(struct ktls_config *config)
 	if (r < 0)
 		return r;
 	r = ktls_credentials_freeze(config);
+	if (r < 0)
+		return r;
+	r = ktls_resumption_freeze(config);
 	if (r < 0)
 		return r;
 	if (!config->pool)

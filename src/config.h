@@ -15,6 +15,7 @@
 struct ktls_ciphers;
 struct ktls_credentials;
 struct ktls_pool;
+struct ktls_resumption;
 
 enum {
 	KTLS_CONFIG_ERROR_LEN = 192,
@@ -23,6 +24,11 @@ enum {
 	KTLS_BUFFERS_MAX = 65536,
 	KTLS_KEY_RECORDS_MAX = 1 << 24,
 	KTLS_PAYLOAD_MIN = 64, /* RFC 8449 4 */
+	KTLS_TICKETS_DEFAULT = 2,
+	KTLS_TICKETS_MAX = 8,
+	KTLS_TICKET_LIFETIME_DEFAULT_S = 6 * 3600,
+	KTLS_TICKET_LIFETIME_MAX_S = 7 * 86400, /* RFC 8446 4.6.1 */
+	KTLS_EARLY_DATA_MAX = 65536,
 };
 
 struct ktls_offload_rule {
@@ -51,13 +57,20 @@ struct ktls_config {
 	size_t alpn_n;
 	struct ktls_offload_rule offload[_KTLS_DIRECTION_N];
 	size_t buffers;
+	unsigned int tickets;
+	uint32_t ticket_lifetime_s;
+	char *ticket_file;
+	uint32_t early_data_bytes;
+	int (*replay_add)(void *context, const void *key, size_t len, uint64_t expires_s);
+	void *replay_context;
 	uint64_t key_records; /* 0: as the cipher allows */
 	struct ktls_first_records first_records;
 	uint16_t padding; /* block; 0: none */
 	struct ktls_credentials *credentials;
 	struct ktls_pool *pool; /* made by the freeze, as what follows */
 	struct ktls_ciphers *aeads;
-	const struct ktls_probe *probe; /* NULL if the kernel is never wanted */
+	struct ktls_resumption *resumption; /* NULL: no tickets */
+	const struct ktls_probe *probe;	    /* NULL if the kernel is never wanted */
 	char error_text[KTLS_CONFIG_ERROR_LEN];
 };
 

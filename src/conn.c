@@ -17,6 +17,7 @@
 #include "config.h"
 #include "conn.h"
 #include "handshake.h"
+#include "resume.h"
 
 enum {
 	SERVER_NAME_MAX = 253, /* RFC 1035 2.3.4, without the dot at the end */
@@ -58,6 +59,7 @@ static int fail(struct ktls_conn *conn, int error, const char *format, va_list a
 	drop_half(conn, KTLS_TX);
 	drop_half(conn, KTLS_RX);
 	conn->handshake = ktls_handshake_free(conn->handshake);
+	conn->resume = ktls_resume_free(conn->resume);
 	return error;
 }
 
@@ -109,6 +111,7 @@ int ktls_conn_fail_io(struct ktls_conn *conn, int r, const char *what)
 void ktls_conn_end_rx(struct ktls_conn *conn, enum ktls_status end)
 {
 	conn->rx_end = (uint8_t)end;
+	ktls_resume_read(conn);
 	ktls_conn_set_state(conn, conn->close_sent ? KTLS_STATE_CLOSED : KTLS_STATE_CLOSING);
 }
 
@@ -333,6 +336,7 @@ struct ktls_conn *ktls_conn_free(struct ktls_conn *conn)
 	drop_half(conn, KTLS_TX);
 	drop_half(conn, KTLS_RX);
 	ktls_handshake_free(conn->handshake);
+	ktls_resume_free(conn->resume);
 	ktls_config_unref(conn->config);
 	free(conn->server_name);
 	explicit_bzero(conn, sizeof(*conn));
@@ -385,6 +389,8 @@ int ktls_conn_get_info(const struct ktls_conn *conn, struct ktls_info *ret_info,
 	info.suite = conn->suite;
 	info.alpn = conn->alpn;
 	info.server_name = conn->server_name;
+	info.resumed = conn->resumed;
+	info.early_data = conn->early_data;
 	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N; d++) {
 		const struct ktls_half *half = &conn->half[d];
 

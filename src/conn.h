@@ -122,12 +122,15 @@ struct ktls_conn {
 	struct ktls_config *config;
 	int fd;
 	enum ktls_state state;
-	struct ktls_handshake *handshake; /* gone once OPEN */
+	struct ktls_handshake *handshake; /* gone once OPEN, or when a client's tickets came */
+	struct ktls_resume *resume;	  /* while there is something of it */
 	struct ktls_half half[_KTLS_DIRECTION_N];
 	struct ktls_post post;
 	struct ktls_rekey rekey;
 	struct ktls_pace pace;
 	uint16_t protocol, cipher;
+	bool resumed;
+	uint8_t early_data;   /* enum ktls_early_data */
 	uint16_t payload_max; /* plaintext bytes per record that the peer takes */
 	bool sendfile_seen;
 	bool hold; /* what is sent now has data coming right behind it: it may wait for that */

@@ -11,6 +11,7 @@
 #include "config.h"
 #include "conn.h"
 #include "handshake.h"
+#include "resume.h"
 #include "wait.h"
 
 enum {
@@ -103,6 +104,7 @@ static int read_record(struct ktls_conn *conn, struct ktls_cursor *cursor, size_
 	half->bytes += n;
 	if (n)
 		ktls_post_calm(conn);
+	ktls_resume_read(conn);
 	*ret_n = n;
 	return 0;
 }

@@ -24,6 +24,7 @@
 #include "conn.h"
 #include "credentials.h"
 #include "handshake.h"
+#include "resume.h"
 
 enum {
 	RECORD_TYPE_MIN = 20, /* what can begin a record of any TLS */
@@ -98,7 +99,7 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *buf, size_t len)
 	uint8_t first;
 	ssize_t n;
 
-	if (handshake->received > RECEIVED_MAX) {
+	if (handshake->received > RECEIVED_MAX + conn->config->early_data_bytes) {
 		gnutls_transport_set_errno(handshake->session, EMSGSIZE);
 		return -1;
 	}
@@ -163,8 +164,11 @@ static int look_at_message(gnutls_session_t session, unsigned int type, unsigned
 	struct ktls_conn *conn = gnutls_session_get_ptr(session);
 
 	(void)when;
-	if (incoming)
-		ktls_hello_look(&conn->handshake->hello, type, message->data, message->size);
+	if (!incoming)
+		return 0;
+	ktls_hello_look(&conn->handshake->hello, type, message->data, message->size);
+	if (type == GNUTLS_HANDSHAKE_CLIENT_HELLO)
+		ktls_resume_choose_key(conn);
 	return 0;
 }
 
@@ -229,7 +233,7 @@ static int set_session(struct ktls_conn *conn, gnutls_session_t session)
 	gnutls_transport_set_ptr(session, conn);
 	gnutls_transport_set_vec_push_function(session, push);
 	gnutls_transport_set_pull_function(session, pull);
-	return 0;
+	return ktls_resume_apply(conn, session);
 }
 
 int ktls_handshake_begin(struct ktls_conn *conn)
@@ -245,10 +249,10 @@ int ktls_handshake_begin(struct ktls_conn *conn)
 	conn->handshake = calloc(1, sizeof(*conn->handshake));
 	if (!conn->handshake)
 		return -ENOMEM;
-	r = gnutls_init(&conn->handshake->session,
-			(client ? GNUTLS_CLIENT : GNUTLS_SERVER) | GNUTLS_NONBLOCK |
-				GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS | GNUTLS_NO_AUTO_SEND_TICKET |
-				GNUTLS_NO_AUTO_REKEY);
+	r = gnutls_init(&conn->handshake->session, (client ? GNUTLS_CLIENT : GNUTLS_SERVER) |
+							   GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL |
+							   GNUTLS_NO_AUTO_REKEY |
+							   ktls_resume_flags(conn->config));
 	if (r < 0) {
 		free(conn->handshake);
 		conn->handshake = NULL;
@@ -334,7 +338,7 @@ static bool ends_with_bare_alert(const struct ktls_handshake *handshake)
  * one of TLS 1.2 alone does not look at the client's versions. */
 static int true_cause(const struct ktls_conn *conn, int r)
 {
-	if (conn->handshake->received > RECEIVED_MAX)
+	if (conn->handshake->received > RECEIVED_MAX + conn->config->early_data_bytes)
 		return GNUTLS_E_HANDSHAKE_TOO_LARGE;
 	if (r == GNUTLS_E_DECRYPTION_FAILED && ends_with_bare_alert(conn->handshake))
 		return GNUTLS_E_FATAL_ALERT_RECEIVED;
@@ -477,6 +481,7 @@ static int take_server_name(struct ktls_conn *conn)
 
 static int hand_over(struct ktls_conn *conn)
 {
+	bool wait;
 	int r;
 
 	r = take_parameters(conn);
@@ -486,11 +491,14 @@ static int hand_over(struct ktls_conn *conn)
 		r = take_keys(conn, KTLS_RX);
 	if (!r)
 		r = take_server_name(conn);
+	if (!r)
+		r = ktls_resume_finish(conn, &wait);
 	if (r < 0)
 		return ktls_conn_fail(conn, r, "taking the keys over from GnuTLS: %s",
 				      ktls_strerror(r));
 	take_alpn(conn);
-	conn->handshake = ktls_handshake_free(conn->handshake);
+	if (!wait)
+		conn->handshake = ktls_handshake_free(conn->handshake);
 	return ktls_conn_open(conn);
 }
 

@@ -23,10 +23,11 @@ struct ktls_handshake {
 	uint64_t deadline_ns; /* of the present step */
 	struct ktls_secret secrets[_KTLS_DIRECTION_N];
 	struct ktls_hello hello; /* the peer's */
-	bool heard;		 /* the peer has sent something */
-	bool not_tls;		 /* which did not look like a record */
-	bool ended;		 /* the peer has ended the transport */
-	size_t received;	 /* bytes */
+	bool has_ticket_key;
+	bool heard;	 /* the peer has sent something */
+	bool not_tls;	 /* which did not look like a record */
+	bool ended;	 /* the peer has ended the transport */
+	size_t received; /* bytes */
 	uint8_t last[KTLS_RECORD_HEADER_LEN + KTLS_ALERT_LEN]; /* of them */
 	int socket_errno;				       /* of the push or pull that failed */
 	int verify_error; /* our verdict on the peer's certificate */

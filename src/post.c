@@ -13,6 +13,7 @@
 
 #include "config.h"
 #include "conn.h"
+#include "resume.h"
 
 /* Handshake types (RFC 8446 4, RFC 5246 7.4). */
 enum message {
@@ -28,7 +29,8 @@ enum {
 	HEADER_LEN = 4,
 	KEY_UPDATE_LEN = 1,
 	CHUNK = 64,
-	MESSAGES_MAX = 1 << 17, /* in a row, with no application byte either way: a flood */
+	KTLS_MESSAGE_MAX = 1 << 16, /* bytes of one */
+	MESSAGES_MAX = 1 << 17,	    /* in a row, with no application byte either way: a flood */
 };
 
 int ktls_post_send(struct ktls_conn *conn, uint8_t type, const void *bytes, size_t len)
@@ -71,11 +73,12 @@ static int pay_no_renegotiation(struct ktls_conn *conn)
 
 static int settle(struct ktls_conn *conn)
 {
-	int r = 0;
+	int r;
 
 	if (conn->rekey.ending)
 		return ktls_rekey_end(conn);
-	if (conn->post.owes_no_renegotiation)
+	r = ktls_resume_pay(conn);
+	if (!r && conn->post.owes_no_renegotiation)
 		r = pay_no_renegotiation(conn);
 	if (!r && conn->rekey.owed)
 		r = ktls_rekey_send(conn);
@@ -115,6 +118,7 @@ static int begin_message(struct ktls_conn *conn)
 {
 	struct ktls_post *post = &conn->post;
 	uint8_t message = post->header[0];
+	int r;
 
 	if (!is_expected(conn, message))
 		return fail_unexpected(conn, "handshake message", message);
@@ -125,14 +129,28 @@ static int begin_message(struct ktls_conn *conn)
 					    "reading: a KeyUpdate of %u bytes; told the peer "
 					    "decode_error",
 					    post->body_left);
-	if (post->body_left > KERN_PAYLOAD_MAX * 4)
+	if (post->body_left > KTLS_MESSAGE_MAX)
 		return ktls_conn_fail_alert(conn, -KTLS_E_PROTOCOL, KTLS_ALERT_ILLEGAL_PARAMETER,
 					    "reading: a handshake message of %u bytes",
 					    post->body_left);
-	return 0;
+	if (message != NEW_SESSION_TICKET)
+		return 0;
+	r = ktls_resume_ticket_begin(conn, post->header, post->body_left);
+	return r < 0 ? ktls_conn_fail_io(conn, r, "taking a ticket") : 0;
 }
 
-/* Tickets are dropped: nobody asked for them. Renegotiation is answered, and TLS 1.2 goes on. */
+static int end_ticket(struct ktls_conn *conn)
+{
+	int r = ktls_resume_ticket_end(conn);
+
+	if (r == -KTLS_E_PROTOCOL)
+		return ktls_conn_fail_alert(conn, r, KTLS_ALERT_DECODE_ERROR,
+					    "reading: a ticket that is malformed; told the peer "
+					    "decode_error");
+	return r < 0 ? ktls_conn_fail_io(conn, r, "taking a ticket") : 0;
+}
+
+/* Tickets that nobody asked for are dropped. Renegotiation is refused, and TLS 1.2 goes on. */
 static int end_message(struct ktls_conn *conn, bool ends)
 {
 	struct ktls_post *post = &conn->post;
@@ -145,6 +163,8 @@ static int end_message(struct ktls_conn *conn, bool ends)
 					    "the peer unexpected_message");
 	if (post->header[0] == KEY_UPDATE)
 		return ktls_rekey_receive(conn, post->update_request);
+	if (post->header[0] == NEW_SESSION_TICKET)
+		return end_ticket(conn);
 	if (conn->protocol == KTLS_TLS_1_2) {
 		post->owes_no_renegotiation = true;
 		/* The peer may wait for nothing but this; if it would block, it stays owed. */
@@ -176,6 +196,8 @@ static int take_handshake(struct ktls_conn *conn, const uint8_t *bytes, size_t l
 	n = len < post->body_left ? len : post->body_left;
 	if (post->header[0] == KEY_UPDATE)
 		post->update_request = bytes[0];
+	if (post->header[0] == NEW_SESSION_TICKET)
+		ktls_resume_ticket_bytes(conn, bytes, n);
 	post->body_left -= (uint32_t)n;
 	*used = n;
 	return post->body_left ? 0 : end_message(conn, ends && len == n);

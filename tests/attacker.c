@@ -28,6 +28,7 @@ struct attacker attacker_new(enum ktls_protocol protocol, enum pair_end victim,
 
 	options.protocol = protocol;
 	options.cipher = KTLS_AES_128_GCM;
+	options.no_tickets = true;
 	options.tx[victim] = tx;
 	options.rx[victim] = rx;
 	attacker.pair = pair_open(&options);

@@ -100,6 +100,8 @@ struct pair pair_new(const struct pair_options *options)
 	cr_assert(!ktls_config_new(&config[PAIR_SERVER], KTLS_SERVER));
 	for (int end = 0; end < 2; end++)
 		set_common(config[end], options, end);
+	if (options->no_tickets)
+		cr_assert(!ktls_config_set_tickets(config[PAIR_SERVER], 0));
 	cr_assert(!ktls_config_add_identity(config[PAIR_SERVER], identity.chain.data,
 					    identity.chain.len, identity.key.data,
 					    identity.key.len));

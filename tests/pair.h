@@ -9,6 +9,7 @@
  *   client conn -- fd[0] ====loopback==== fd[1] -- server conn
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,7 @@ struct pair_options {
 	uint64_t after_bytes;
 	int buffer_bytes;		/* SO_SNDBUF and SO_RCVBUF; 0: the system's */
 	size_t pool;			/* ktls_config_set_buffers; 0: default */
+	bool no_tickets;		/* of the server's */
 	const struct ktls_probe *probe; /* believed instead of what the kernel says; NULL: that */
 	/* What else is set, before the freeze; NULL: nothing. */
 	void (*configure)(struct ktls_config *config, enum pair_end end);

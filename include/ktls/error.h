@@ -54,8 +54,9 @@ enum ktls_error {
 	KTLS_E_OFFLOAD, /* the config requires the kernel and the kernel cannot; the text says why
 			 */
 	KTLS_E_REKEY,	/* a key had to change and its protection cannot */
-	KTLS_E_FILE_SHORT, /* a file ends before the range that was asked for */
-	KTLS_E_CRYPTO,	   /* GnuTLS failed inside; the text says where */
+	KTLS_E_FILE_SHORT,  /* a file ends before the range that was asked for */
+	KTLS_E_CRYPTO,	    /* GnuTLS failed inside; the text says where */
+	KTLS_E_BAD_SESSION, /* a session to resume is malformed, or not for this connection */
 	/* a file of ticket keys is malformed, or open to others */
 	KTLS_E_BAD_TICKET_KEYS,
 	_KTLS_ERROR_END,

@@ -54,6 +54,14 @@ enum ktls_state {
 	_KTLS_STATE_N,
 };
 
+/* What became of a client's early data. A server that took none does not know. */
+enum ktls_early_data {
+	KTLS_EARLY_DATA_NONE = 0,
+	KTLS_EARLY_DATA_ACCEPTED,
+	KTLS_EARLY_DATA_REJECTED, /* client: it was lost, and is to be written again */
+	_KTLS_EARLY_DATA_N,
+};
+
 struct ktls_info {
 	uint32_t state;	   /* enum ktls_state */
 	uint16_t protocol; /* enum ktls_protocol; 0 before the handshake is done, as all below */
@@ -67,6 +75,8 @@ struct ktls_info {
 	const char *suite;	 /* IANA's name; static */
 	const char *alpn;	 /* as negotiated, or NULL; lives as long as the connection */
 	const char *server_name; /* client: the name verified; server: SNI as sent, or NULL */
+	uint16_t resumed;	 /* 1: a session was resumed, no certificate was shown */
+	uint16_t early_data;	 /* enum ktls_early_data */
 };
 
 /* "TLS 1.3", "AES-128-GCM", "kernel", "open". Never NULL; static storage; any thread. */

@@ -8,8 +8,9 @@
  *
  *   error.h    how calls answer                 info.h     what can be known of a connection
  *   config.h   what is decided before one       limits.h   how its keys and records are used
- *   conn.h     a connection                     probe.h    what this kernel can do
- *   version.h  which library this is            tickets.h  the keys of a server's tickets
+ *   conn.h     a connection                     session.h  resumption, early data
+ *   probe.h    what this kernel can do          tickets.h  the keys that servers share
+ *   version.h  which library this is
  */
 
 #include <ktls/config.h>
@@ -18,6 +19,7 @@
 #include <ktls/info.h>
 #include <ktls/limits.h>
 #include <ktls/probe.h>
+#include <ktls/session.h>
 #include <ktls/tickets.h>
 #include <ktls/version.h>
 

@@ -52,6 +52,8 @@ static const struct text errors[_KTLS_ERROR_END - KTLS_E_NO_NAME] = {
 	ERROR(KTLS_E_REKEY, "the key had to change and its protection cannot do that"),
 	ERROR(KTLS_E_FILE_SHORT, "the file ends before the range asked for"),
 	ERROR(KTLS_E_CRYPTO, "GnuTLS failed inside"),
+	ERROR(KTLS_E_BAD_SESSION,
+	      "the session to resume is malformed, or of a connection to another server"),
 	ERROR(KTLS_E_BAD_TICKET_KEYS,
 	      "the file of ticket keys is malformed, or other users can read or change it"),
 };

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KTLS_RESUME_H
+#define KTLS_RESUME_H
+
+/*
+ * Resumption (RFC 8446 2.2, 4.6.1) and early data (2.3, 4.2.10): what a config has for it, what a
+ * connection holds of it, and the moments at which the handshake and the messages behind it come
+ * here.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct gnutls_session_int;
+struct ktls_config;
+struct ktls_conn;
+struct ktls_handshake;
+struct ktls_resume;
+struct ktls_resumption;
+
+/* Of a config, made by its freeze; 0 or the error, with its sentence. */
+int ktls_resumption_freeze(struct ktls_config *config);
+struct ktls_resumption *ktls_resumption_free(struct ktls_resumption *resumption);
+
+/* Of a connection; wiped. Takes NULL; returns NULL. */
+struct ktls_resume *ktls_resume_free(struct ktls_resume *resume);
+
+/* What gnutls_init() is told, and then the session. -KTLS_E_BAD_SESSION, -KTLS_E_CRYPTO. */
+unsigned int ktls_resume_flags(const struct ktls_config *config);
+int ktls_resume_apply(struct ktls_conn *conn, struct gnutls_session_int *session);
+
+/* Server: the ClientHello has been looked at. */
+void ktls_resume_choose_key(struct ktls_conn *conn);
+
+/* The handshake is done: takes over what only GnuTLS's session can give. *ret_wait: a client's must
+ * stay until tickets came. */
+int ktls_resume_finish(struct ktls_conn *conn, bool *ret_wait);
+
+/* Client: a NewSessionTicket, as it trickles in. _end answers 0 or a negative code. */
+int ktls_resume_ticket_begin(struct ktls_conn *conn, const uint8_t header[4], size_t body_len);
+void ktls_resume_ticket_bytes(struct ktls_conn *conn, const uint8_t *bytes, size_t len);
+int ktls_resume_ticket_end(struct ktls_conn *conn);
+
+/* Client: data came, or the end: no ticket is waited for for ever. */
+void ktls_resume_read(struct ktls_conn *conn);
+
+/* Server: sends the tickets, if they have not been. */
+int ktls_resume_pay(struct ktls_conn *conn);
+
+#endif
