@@ -44,6 +44,7 @@ enum tool_limit {
 int serve_main(int argc, char *argv[]);
 int get_main(int argc, char *argv[]);
 int probe_main(int argc, char *argv[]);
+int rotate_main(int argc, char *argv[]);
 
 /* Prints "COMMAND: " and the message as one line on stderr, and returns `code`. */
 int tool_fail(int code, const char *command, const char *format, ...)
