@@ -6,12 +6,17 @@
  */
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <string.h>
 
 #include "attacker.h"
+#include "config.h"
+#include "pool.h"
+#include "rekeying.h"
 
 enum {
 	MANY = 1000,
+	FILE_MIB = 64,
 };
 
 static const char update[] = "\x18\0\0\1\0";
@@ -186,4 +191,80 @@ Test(unit, a_record_under_the_old_key_is_a_forgery)
 					"the old key");
 		attacker_free(&attacker);
 	}
+}
+
+/* Ours */
+
+Test(unit, a_key_changes_when_asked)
+{
+	rekeying_when_asked(KTLS_OFFLOAD_NEVER, KTLS_OFFLOAD_NEVER);
+}
+
+Test(unit, a_key_changes_over_a_full_socket)
+{
+	rekeying_over_a_full_socket(KTLS_OFFLOAD_NEVER);
+}
+
+Test(unit, a_key_changes_a_thousand_times_during_a_file)
+{
+	rekeying_during_a_file(KTLS_OFFLOAD_NEVER, KTLS_OFFLOAD_NEVER,
+			       (uint64_t)flow_setting("KTLS_TEST_MIB", FILE_MIB) << 20, MANY);
+}
+
+static void expect_update_answer(struct ktls_conn *conn, int code)
+{
+	for (int which = 0; which < _KTLS_KEY_UPDATE_N; which++) {
+		int r = ktls_conn_update_key(conn, which, KTLS_NOW);
+
+		cr_assert(r == code, "%s, not %s", ktls_strerrorname(r), ktls_strerrorname(code));
+	}
+}
+
+Test(unit, a_key_cannot_change_before_after_and_in_tls_12)
+{
+	for (int i = 0; i < 4; i++) {
+		struct pair_options options = PAIR_OPTIONS_USER;
+		enum pair_end end = i % 2;
+		struct pair pair;
+		int rc[2];
+
+		options.protocol = i & 2 ? KTLS_TLS_1_3 : KTLS_TLS_1_2;
+		pair = pair_new(&options);
+		expect_update_answer(pair.conn[end], -ENOTCONN);
+		pair_handshake(&pair, rc);
+		cr_assert(!rc[0] && !rc[1]);
+		cr_assert(ktls_conn_update_key(NULL, 0, KTLS_NOW) == -EINVAL);
+		cr_assert(ktls_conn_update_key(pair.conn[end], _KTLS_KEY_UPDATE_N, KTLS_NOW) ==
+			  -EINVAL);
+		if (options.protocol == KTLS_TLS_1_2)
+			expect_update_answer(pair.conn[end], -EOPNOTSUPP);
+		pair_move(&pair, PAIR_CLIENT, 1000, 100);
+		pair_move(&pair, PAIR_SERVER, 1000, 100);
+		cr_assert(!ktls_conn_shutdown(pair.conn[end], KTLS_NOW));
+		expect_update_answer(pair.conn[end], -EPIPE);
+		pair_close(&pair);
+		pair_free(&pair);
+	}
+}
+
+Test(unit, a_change_that_finds_no_buffer_is_made_with_the_next_call)
+{
+	struct pair_options options = PAIR_OPTIONS_USER;
+	struct ktls_pool *pool;
+	struct pair pair;
+	uint8_t *buffer;
+
+	options.protocol = KTLS_TLS_1_3;
+	options.pool = 1;
+	pair = pair_open(&options);
+	pool = pair.config[PAIR_CLIENT]->pool;
+	buffer = ktls_pool_take(pool);
+	expect_update_answer(pair.conn[PAIR_CLIENT], KTLS_WANT_BUFFER);
+	cr_assert(ktls_conn_update_key(pair.conn[PAIR_CLIENT], 0, ktls_deadline_in(5)) ==
+		  KTLS_TIMEDOUT);
+	ktls_pool_give(pool, buffer);
+	cr_assert(!ktls_conn_update_key(pair.conn[PAIR_CLIENT], 0, KTLS_NOW));
+	pair_move(&pair, PAIR_CLIENT, 1000, 100);
+	pair_close(&pair);
+	pair_free(&pair);
 }
