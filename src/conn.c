@@ -25,11 +25,16 @@ enum {
 
 /* allowed[from] has a bit for each state that may follow. */
 static const unsigned int allowed[_KTLS_STATE_N] = {
-	[KTLS_STATE_NEW] = 1u << KTLS_STATE_HANDSHAKE | 1u << KTLS_STATE_FAILED,
+	/* OPEN at once: thawed. */
+	[KTLS_STATE_NEW] =
+		1u << KTLS_STATE_HANDSHAKE | 1u << KTLS_STATE_OPEN | 1u << KTLS_STATE_FAILED,
 	[KTLS_STATE_HANDSHAKE] = 1u << KTLS_STATE_OPEN | 1u << KTLS_STATE_FAILED,
-	[KTLS_STATE_OPEN] = 1u << KTLS_STATE_CLOSING | 1u << KTLS_STATE_FAILED,
-	[KTLS_STATE_CLOSING] = 1u << KTLS_STATE_CLOSED | 1u << KTLS_STATE_FAILED,
-	[KTLS_STATE_CLOSED] = 1u << KTLS_STATE_FAILED,
+	[KTLS_STATE_OPEN] =
+		1u << KTLS_STATE_CLOSING | 1u << KTLS_STATE_FAILED | 1u << KTLS_STATE_FROZEN,
+	[KTLS_STATE_CLOSING] =
+		1u << KTLS_STATE_CLOSED | 1u << KTLS_STATE_FAILED | 1u << KTLS_STATE_FROZEN,
+	[KTLS_STATE_CLOSED] = 1u << KTLS_STATE_FAILED | 1u << KTLS_STATE_FROZEN,
+	[KTLS_STATE_FROZEN] = 0,
 	[KTLS_STATE_FAILED] = 0,
 };
 
@@ -49,6 +54,14 @@ static void drop_half(struct ktls_conn *conn, enum ktls_direction direction)
 	ktls_secret_wipe(&half->secret);
 }
 
+static void drop_all(struct ktls_conn *conn)
+{
+	drop_half(conn, KTLS_TX);
+	drop_half(conn, KTLS_RX);
+	conn->handshake = ktls_handshake_free(conn->handshake);
+	conn->resume = ktls_resume_free(conn->resume);
+}
+
 static int fail(struct ktls_conn *conn, int error, const char *format, va_list args)
 {
 	if (conn->state == KTLS_STATE_FAILED)
@@ -56,11 +69,14 @@ static int fail(struct ktls_conn *conn, int error, const char *format, va_list a
 	conn->error = error;
 	vsnprintf(conn->error_text, sizeof(conn->error_text), format, args);
 	ktls_conn_set_state(conn, KTLS_STATE_FAILED);
-	drop_half(conn, KTLS_TX);
-	drop_half(conn, KTLS_RX);
-	conn->handshake = ktls_handshake_free(conn->handshake);
-	conn->resume = ktls_resume_free(conn->resume);
+	drop_all(conn);
 	return error;
+}
+
+void ktls_conn_leave(struct ktls_conn *conn)
+{
+	ktls_conn_set_state(conn, KTLS_STATE_FROZEN);
+	drop_all(conn);
 }
 
 int ktls_conn_fail(struct ktls_conn *conn, int error, const char *format, ...)
@@ -91,6 +107,7 @@ int ktls_conn_check_open(const struct ktls_conn *conn)
 	switch (conn->state) {
 	case KTLS_STATE_NEW:
 	case KTLS_STATE_HANDSHAKE:
+	case KTLS_STATE_FROZEN:
 		return -ENOTCONN;
 	case KTLS_STATE_OPEN:
 	case KTLS_STATE_CLOSING:
@@ -218,13 +235,27 @@ int ktls_conn_promote(struct ktls_conn *conn, enum ktls_direction direction)
 		       : 0;
 }
 
-static int open_half(struct ktls_conn *conn, enum ktls_direction direction)
+static void set_reason(struct ktls_conn *conn, enum ktls_direction direction)
 {
 	struct ktls_half *half = &conn->half[direction];
-	int r;
 
 	half->reason = (uint16_t)offload_reason(conn, direction);
 	half->reason_errno = half->reason == conn->ulp_reason ? conn->ulp_errno : 0;
+}
+
+void ktls_conn_set_reasons(struct ktls_conn *conn)
+{
+	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N; d++) {
+		if (conn->half[d].protect == &ktls_protect_user)
+			set_reason(conn, d);
+	}
+}
+
+static int open_half(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	int r;
+
+	set_reason(conn, direction);
 	r = ktls_protect_user.install(conn, direction);
 	if (r < 0)
 		return ktls_conn_fail(conn, r, "protecting records after the handshake: %s",
@@ -333,12 +364,11 @@ struct ktls_conn *ktls_conn_free(struct ktls_conn *conn)
 {
 	if (!conn)
 		return NULL;
-	drop_half(conn, KTLS_TX);
-	drop_half(conn, KTLS_RX);
-	ktls_handshake_free(conn->handshake);
-	ktls_resume_free(conn->resume);
+	drop_all(conn);
 	ktls_config_unref(conn->config);
 	free(conn->server_name);
+	free(conn->thawed_suite);
+	free(conn->thawed_alpn);
 	explicit_bzero(conn, sizeof(*conn));
 	free(conn);
 	return NULL;

@@ -10,6 +10,7 @@
  *   conn_io.c         bytes: the public calls
  *   conn_end.c        the orderly end
  *   wait.c            how the calls wait
+ *   freeze.c          a connection as bytes, and back
  *   pace.c            how much may be written next, in records of which size
  *   post.c            what arrives after the handshake and is not data; what we owe for it
  *   rekey.c           changing keys, or ending where that cannot be
@@ -143,6 +144,7 @@ struct ktls_conn {
 	const char *suite;
 	const char *alpn; /* one of the config's */
 	char *server_name;
+	char *thawed_suite, *thawed_alpn; /* what suite and alpn point to, of one that was frozen */
 	uint64_t file_end; /* of the range that ktls_conn_sendfile() is in the middle of, or 0 */
 	char error_text[KTLS_CONN_ERROR_LEN];
 };
@@ -178,6 +180,9 @@ struct ktls_protect {
 /* Allocates what it can ahead, so that nothing is while bytes flow. */
 int ktls_protect_user_warm(struct ktls_conn *conn, enum ktls_direction direction);
 
+/* The direction has a buffer now, even if nothing is in flight. KTLS_WANT_BUFFER, -ENOMEM. */
+int ktls_protect_user_hold(struct ktls_conn *conn, enum ktls_direction direction);
+
 extern const struct ktls_protect ktls_protect_user;
 extern const struct ktls_protect ktls_protect_kernel;
 
@@ -198,6 +203,12 @@ int ktls_conn_fail_io(struct ktls_conn *conn, int r, const char *what);
 
 /* 0 if the state has keys; the same error again once it has failed. */
 int ktls_conn_check_open(const struct ktls_conn *conn);
+
+/* What a thawed connection's directions are, and are not, in the kernel for. */
+void ktls_conn_set_reasons(struct ktls_conn *conn);
+
+/* Frozen: the keys are wiped here, and live elsewhere. */
+void ktls_conn_leave(struct ktls_conn *conn);
 
 /* Both halves have their first keys in half->keys: protects them in userspace, then where the
  * config says. From HANDSHAKE to OPEN. */

@@ -85,6 +85,11 @@ static int install(struct ktls_conn *conn, enum ktls_direction direction)
 	return in_use ? take_cipher(conn, half) : 0;
 }
 
+int ktls_protect_user_hold(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	return take_buffer(conn, &conn->half[direction]);
+}
+
 int ktls_protect_user_warm(struct ktls_conn *conn, enum ktls_direction direction)
 {
 	struct ktls_half *half = &conn->half[direction];

@@ -26,10 +26,15 @@ enum {
 
 bool ktls_rekey_possible(const struct ktls_conn *conn, enum ktls_direction direction)
 {
+	const struct ktls_probe *probe;
+
 	if (conn->protocol != KTLS_TLS_1_3)
 		return false;
-	return conn->half[direction].protect == &ktls_protect_user ||
-	       conn->config->probe->rekey[direction] == KTLS_REASON_NONE;
+	if (conn->half[direction].protect == &ktls_protect_user)
+		return true;
+	/* A thawed connection's config may not have wanted the kernel. */
+	probe = conn->config->probe ? conn->config->probe : kern_probe();
+	return probe->rekey[direction] == KTLS_REASON_NONE;
 }
 
 /* The next secret and key of a direction, taken into use; on failure everything is as it was. */

@@ -313,6 +313,11 @@ int ktls_conn_read_early_data(struct ktls_conn *conn, void *buf, size_t len, siz
 	return 0;
 }
 
+bool ktls_resume_holds_early_data(const struct ktls_conn *conn)
+{
+	return conn->resume && conn->config->role == KTLS_SERVER && conn->resume->early.len;
+}
+
 /* The session allows early data at all, and so much. Else it was refused before it was sent. */
 static void offer_early_data(struct ktls_conn *conn, gnutls_session_t session)
 {
@@ -458,6 +463,19 @@ int ktls_resume_pay(struct ktls_conn *conn)
 	if (!resume->early.len)
 		conn->resume = ktls_resume_free(resume);
 	return 0;
+}
+
+const uint8_t *ktls_resume_tickets(const struct ktls_conn *conn, size_t *ret_len)
+{
+	*ret_len = conn->resume ? conn->resume->tickets.len : 0;
+	return *ret_len ? conn->resume->tickets.data : NULL;
+}
+
+int ktls_resume_set_tickets(struct ktls_conn *conn, const uint8_t *tickets, size_t len)
+{
+	int r = len ? need_resume(conn) : 0;
+
+	return r || !len ? r : bytes_append(&conn->resume->tickets, tickets, len);
 }
 
 static int finish_server(struct ktls_conn *conn)

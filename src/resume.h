@@ -48,4 +48,12 @@ void ktls_resume_read(struct ktls_conn *conn);
 /* Server: sends the tickets, if they have not been. */
 int ktls_resume_pay(struct ktls_conn *conn);
 
+/* The tickets that are owed, or NULL with 0 bytes; and the same, of a connection that was frozen.
+ */
+const uint8_t *ktls_resume_tickets(const struct ktls_conn *conn, size_t *ret_len);
+int ktls_resume_set_tickets(struct ktls_conn *conn, const uint8_t *tickets, size_t len);
+
+/* Server: there is early data that nobody has read. */
+bool ktls_resume_holds_early_data(const struct ktls_conn *conn);
+
 #endif

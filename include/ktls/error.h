@@ -59,6 +59,7 @@ enum ktls_error {
 	KTLS_E_BAD_SESSION, /* a session to resume is malformed, or not for this connection */
 	/* a file of ticket keys is malformed, or open to others */
 	KTLS_E_BAD_TICKET_KEYS,
+	KTLS_E_BAD_FROZEN, /* a frozen connection is malformed, or of another version or socket */
 	_KTLS_ERROR_END,
 };
 

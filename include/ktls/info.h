@@ -51,6 +51,7 @@ enum ktls_state {
 	KTLS_STATE_CLOSING, /* one side has sent its close_notify; the other direction may go on */
 	KTLS_STATE_CLOSED,  /* both have */
 	KTLS_STATE_FAILED,  /* ended by an error; the first one is kept */
+	KTLS_STATE_FROZEN,  /* it goes on elsewhere */
 	_KTLS_STATE_N,
 };
 

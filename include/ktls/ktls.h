@@ -10,12 +10,13 @@
  *   config.h   what is decided before one       limits.h   how its keys and records are used
  *   conn.h     a connection                     session.h  resumption, early data
  *   probe.h    what this kernel can do          tickets.h  the keys that servers share
- *   version.h  which library this is
+ *   freeze.h   a connection as bytes            version.h  which library this is
  */
 
 #include <ktls/config.h>
 #include <ktls/conn.h>
 #include <ktls/error.h>
+#include <ktls/freeze.h>
 #include <ktls/info.h>
 #include <ktls/limits.h>
 #include <ktls/probe.h>

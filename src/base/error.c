@@ -56,6 +56,8 @@ static const struct text errors[_KTLS_ERROR_END - KTLS_E_NO_NAME] = {
 	      "the session to resume is malformed, or of a connection to another server"),
 	ERROR(KTLS_E_BAD_TICKET_KEYS,
 	      "the file of ticket keys is malformed, or other users can read or change it"),
+	ERROR(KTLS_E_BAD_FROZEN,
+	      "the frozen connection is malformed, or of another version or socket"),
 };
 
 struct reason {
