@@ -25,17 +25,44 @@ enum {
 	PAUSE_MS = 1,
 };
 
+/* What the kernel's tls holds when the transport breaks it holds forever, and tells nobody: no call
+ * is left that could hear of it. SO_ERROR would, but then close(2) may raise SIGPIPE. */
+static int check_transport(struct ktls_conn *conn)
+{
+	struct pollfd pollfd = { .fd = conn->fd };
+
+	if (ktls_sys.poll(&pollfd, 1, 0) < 0)
+		return errno == EINTR ? 0 : -errno;
+	return pollfd.revents & POLLHUP ? -ECONNRESET : 0;
+}
+
+static int flush(struct ktls_conn *conn)
+{
+	int r = conn->half[KTLS_TX].protect->flush(conn), broken;
+
+	if (r != KTLS_WANT_WRITE)
+		return r;
+	broken = check_transport(conn);
+	return broken < 0 ? broken : r;
+}
+
 static int shutdown_step(struct ktls_conn *conn)
 {
 	int r;
 
+	/* Nothing may follow our KeyUpdate under the old key (RFC 8446 4.6.3). */
+	if (conn->rekey.announced) {
+		r = ktls_rekey_send(conn);
+		if (r)
+			return r;
+	}
 	if (!conn->close_sent) {
 		r = ktls_post_send_alert(conn, false, KTLS_ALERT_CLOSE_NOTIFY);
 		if (r)
 			return r;
 		ktls_conn_end_tx(conn);
 	}
-	r = conn->half[KTLS_TX].protect->flush(conn);
+	r = flush(conn);
 	if (r)
 		return r;
 	if (ktls_sys.shutdown(conn->fd, SHUT_WR) < 0)
@@ -138,6 +165,8 @@ static void close_socket(struct ktls_conn *conn)
 		keep_facts(conn, KTLS_TX);
 		keep_facts(conn, KTLS_RX);
 	}
+	/* Writing would bring it about. */
+	conn->rekey.ending = KTLS_ENDING_NONE;
 	/* Lingering would wait past the deadline, or, set to no time, take back what TCP has. */
 	ktls_sys.setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
 	close_quietly(conn->fd);

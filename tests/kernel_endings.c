@@ -7,17 +7,22 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "ending.h"
 #include "kit.h"
+#include "seam.h"
 
 enum {
 	ALL_WAYS = 144, /* each once */
 	UPLOADS = 8,
 	BUFFERS = 4096,
+	STEP = 997,
+	TRIES = 40,
+	HELD_ENOUGH = 4,
 	LEN = 1000000,
 	PATIENCE_MS = 5000,
 };
@@ -133,6 +138,91 @@ Test(kernel, a_reset_ends_the_wait_for_what_the_kernel_holds)
 			pair.fd[0] = -1;
 		pair_free(&pair);
 	}
+	ending_end();
+}
+
+/* Lets the peer take bytes, `step` at a time, until the kernel has our close_notify. Whether it
+ * holds it then. */
+static bool is_close_notify_held(const struct pair *pair, size_t step)
+{
+	static uint8_t bytes[LEN];
+	struct ktls_info info;
+	int rc;
+
+	do {
+		kit_wait(pair->fd[1], POLLIN);
+		cr_assert(recv(pair->fd[1], bytes, step, 0) > 0);
+		rc = ktls_conn_shutdown(pair->conn[0], KTLS_NOW);
+		cr_assert(rc >= 0, "%s", ktls_conn_error(pair->conn[0]));
+		cr_assert(!ktls_conn_get_info(pair->conn[0], &info, sizeof(info)));
+	} while (info.state == KTLS_STATE_OPEN);
+	return rc == KTLS_WANT_WRITE;
+}
+
+/* The same where the kernel has accepted our close_notify, too: nothing is left to be sent that the
+ * reset could answer. */
+Test(kernel, a_reset_ends_the_wait_for_a_close_notify_that_the_kernel_holds)
+{
+	unsigned int held = 0;
+
+	begin(KTLS_OFFLOAD_REQUIRED, KTLS_OFFLOAD_NEVER);
+	for (unsigned int i = 0; i < TRIES && held < HELD_ENOUGH; i++) {
+		const struct ending ending = {
+			.protocol = i & 1 ? KTLS_TLS_1_3 : KTLS_TLS_1_2,
+			.buffer_bytes = BUFFERS,
+		};
+		struct pair pair = ending_open(&ending);
+		static uint8_t bytes[LEN];
+		size_t n;
+		int rc;
+
+		do
+			rc = ktls_conn_write(pair.conn[0], bytes, LEN, KTLS_NOW, &n);
+		while (!rc);
+		if (is_close_notify_held(&pair, STEP + i)) {
+			held++;
+			reset(&pair, PAIR_SERVER);
+			rc = ktls_conn_shutdown(pair.conn[0], ktls_deadline_in(PATIENCE_MS));
+			cr_assert(rc == -ECONNRESET || rc == -EPIPE, "%s", ktls_strerrorname(rc));
+		}
+		pair_free(&pair);
+	}
+	cr_assert(held, "it never held it");
+	ending_end();
+}
+
+/* Our KeyUpdate is out, and the kernel does not take its key yet: the end waits for that. */
+Test(kernel, an_end_in_the_middle_of_a_change_of_keys_comes_under_the_new_one)
+{
+	const struct ending ending = { .protocol = KTLS_TLS_1_3 };
+	const struct seam_fault busy = {
+		.calls = 1 << SEAM_SETSOCKOPT,
+		.times = 2,
+		.error = EAGAIN,
+	};
+	struct ktls_probe probe;
+	struct pair pair;
+	char byte;
+	size_t n;
+
+	begin(KTLS_OFFLOAD_REQUIRED, KTLS_OFFLOAD_NEVER);
+	cr_assert(!ktls_probe(&probe, sizeof(probe)));
+	if (probe.rekey[KTLS_TX])
+		cr_skip_test("%s", ktls_reason_text(probe.rekey[KTLS_TX]));
+	pair = ending_open(&ending);
+	seam_begin(pair.fd[0], &busy, NULL);
+
+	cr_assert(ktls_conn_update_key(pair.conn[0], KTLS_KEY_UPDATE_OURS, KTLS_NOW) ==
+		  KTLS_WANT_WRITE);
+	cr_assert(ktls_conn_shutdown(pair.conn[0], KTLS_NOW) == KTLS_WANT_WRITE);
+	cr_assert(!ktls_conn_shutdown(pair.conn[0], KTLS_NOW));
+
+	cr_assert(seam.touched == 2);
+	cr_assert(ktls_conn_read(pair.conn[1], &byte, 1, ktls_deadline_in(PATIENCE_MS), &n) ==
+			  KTLS_EOF,
+		  "%s", ktls_conn_error(pair.conn[1]));
+	seam_end();
+	pair_free(&pair);
 	ending_end();
 }
 
