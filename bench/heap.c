@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Heap that an idle open connection of a server's holds, with both directions in userspace and,
+ * Memory that an idle open connection of a server's holds, with both directions in userspace and,
  * where the kernel can, both in the kernel: what malloc(3) has given out, before and after many
- * were opened, and after they were freed. The amount counts connections.
+ * were opened, their tickets sent with a first byte, and after they were freed; and beside it what
+ * the kernel says of its own, which counts both ends of each. The amount counts connections.
  */
 
 #include <errno.h>
@@ -27,6 +28,38 @@ static size_t heap(void)
 	return info.uordblks + info.hblkhd;
 }
 
+/* The number behind a name in one of the kernel's tables; 0 if it is not there. */
+static uint64_t kernel_number(const char *path, const char *line, const char *name)
+{
+	FILE *file = fopen(path, "re");
+	char text[256], *at;
+	uint64_t value = 0;
+
+	while (file && fgets(text, sizeof(text), file)) {
+		if (strncmp(text, line, strlen(line)) != 0)
+			continue;
+		at = strstr(text + strlen(line), name);
+		if (at)
+			value = strtoull(at + strlen(name), NULL, 10);
+	}
+	if (file)
+		fclose(file);
+	return value;
+}
+
+struct kernel_memory {
+	uint64_t slab, tcp; /* bytes */
+};
+
+static struct kernel_memory kernel_memory(void)
+{
+	return (struct kernel_memory){
+		.slab = kernel_number("/proc/meminfo", "Slab:", "") * 1024,
+		.tcp = kernel_number("/proc/net/sockstat", "TCP:", " mem ") *
+		       (uint64_t)sysconf(_SC_PAGESIZE),
+	};
+}
+
 static void allow_fds(uint64_t n)
 {
 	struct rlimit limit;
@@ -48,7 +81,8 @@ static void measure(enum ktls_offload offload, enum ktls_protection protection, 
 	struct ktls_config *server = bench_server(NULL, offload, true);
 	struct ktls_conn **conns = calloc(n + 1, sizeof(struct ktls_conn *));
 	int *fds = calloc(n + 1, sizeof(int));
-	size_t before = 0, open, after;
+	struct kernel_memory kernel_before = { 0 }, kernel_open;
+	size_t before = 0, open, after, written;
 
 	if (!conns || !fds)
 		bench_die("no memory");
@@ -56,16 +90,24 @@ static void measure(enum ktls_offload offload, enum ktls_protection protection, 
 		fds[i] = bench_peer_accept(&peer);
 		conns[i] = bench_open(server, fds[i]);
 		bench_check_protection(conns[i], protection);
-		if (!i)
-			before = heap();
+		bench_must(ktls_conn_write(conns[i], "!", 1, KTLS_FOREVER, &written), "writing",
+			   ktls_conn_error(conns[i]));
+		if (i)
+			continue;
+		before = heap();
+		kernel_before = kernel_memory();
 	}
 	open = heap();
+	kernel_open = kernel_memory();
 	for (size_t i = 1; i <= n; i++)
 		ktls_conn_free(conns[i]);
 	after = heap();
 	printf("heap of an idle connection, both in %s: %zu bytes each of %zu; left behind: %zd\n",
 	       ktls_protection_name(protection), (open - before + n / 2) / n, n,
 	       (ssize_t)(after - before));
+	printf("kernel memory of it, both ends: %lld bytes of slab, %lld of TCP's buffers\n",
+	       (long long)(kernel_open.slab - kernel_before.slab) / (long long)n,
+	       (long long)(kernel_open.tcp - kernel_before.tcp) / (long long)n);
 	ktls_conn_free(conns[0]);
 	for (size_t i = 0; i <= n; i++)
 		close(fds[i]);

@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -197,18 +198,33 @@ static struct ktls_config *make_client(void)
 	return config;
 }
 
+/* The server's first bytes, so that nothing stays under way. */
+static void await_bytes(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLIN };
+	char bytes[4096];
+
+	if (poll(&pollfd, 1, -1) != 1 || recv(fd, bytes, sizeof(bytes), 0) <= 0)
+		bench_die("waiting for the server's bytes: %s", strerror(errno));
+}
+
 /* Ends only with its parent: the server may have closed after any number of connections. */
 static _Noreturn void play_peer(const struct sockaddr_in *address, enum bench_peer_kind kind)
 {
 	struct ktls_config *config = make_client();
 	int fd, flags = 0;
 
+	if (kind == BENCH_PEER_HOLD)
+		bench_must(ktls_config_set_tickets(config, 1), "making a client", NULL);
+
 	for (;;) {
 		fd = connect_to(address);
 		if (kind != BENCH_PEER_RAW)
 			ktls_conn_free(bench_open(config, fd));
-		if (kind == BENCH_PEER_HOLD)
+		if (kind == BENCH_PEER_HOLD) {
+			await_bytes(fd);
 			continue;
+		}
 		/* The library has made it non-blocking; FIONBIO is the shortest way back. */
 		if (ioctl(fd, FIONBIO, &flags))
 			bench_die("FIONBIO: %s", strerror(errno));

@@ -58,7 +58,8 @@ void bench_compare(const char *title, const char *unit, const struct bench_arm *
 enum bench_peer_kind {
 	BENCH_PEER_RAW,	 /* takes bytes and throws them away, unread */
 	BENCH_PEER_TLS,	 /* the same after a handshake */
-	BENCH_PEER_HOLD, /* a handshake; the connection stays open, and so do those before it */
+	BENCH_PEER_HOLD, /* a handshake, tickets and a few bytes taken; the connection stays open,
+			    and so do those before it */
 };
 
 struct bench_peer {
