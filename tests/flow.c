@@ -148,10 +148,10 @@ static void run_stepping(struct flow *flow)
 		/* An empty write sends what was accepted before. */
 		if (flow->tx >= 0 && (flow->tx || flow->sent < flow->len))
 			flow->tx = send_some(flow, flow->pair->conn[flow->from]);
-		if (flow->step && flow->tx >= 0)
-			flow->step(flow);
 		cr_assert(receive_some(flow, bytes), "wrong bytes at %llu",
 			  (unsigned long long)flow->seen);
+		if (flow->step && flow->tx >= 0)
+			flow->step(flow);
 		if (flow->rx == KTLS_WANT_READ && flow->seen < flow->len &&
 		    (flow->tx || flow->sent == flow->len))
 			wait_any(flow);

@@ -280,34 +280,52 @@ void rekeying_at_the_limit(enum ktls_protocol protocol, enum ktls_offload tx)
 
 static unsigned int changes_wanted;
 
-/* The sender takes what was asked, and answers as its data goes on. */
-static void sender_reads(struct flow *flow)
+/* The sender takes what was asked, and pays it if its socket has room. */
+static int sender_answers(struct flow *flow)
 {
+	struct ktls_conn *conn = flow->pair->conn[flow->from];
 	uint8_t byte;
 	size_t n;
-	int r = ktls_conn_read(flow->pair->conn[flow->from], &byte, 1, KTLS_NOW, &n);
+	int r = ktls_conn_read(conn, &byte, 1, KTLS_NOW, &n);
 
+	if (r >= 0)
+		r = ktls_conn_write(conn, "", 0, KTLS_NOW, &n);
 	if (r < 0)
 		flow->tx = r;
+	return r;
 }
 
-/* In step with what has arrived, in turn by the sender and by the receiver. */
-static void change_in_step(struct flow *flow)
+/* The sender's key changes once more: in turn it and the receiver ask for it. */
+static int change_once(struct flow *flow, uint64_t done)
 {
-	uint64_t done = updates(flow->pair, flow->from, KTLS_TX);
-	uint64_t due = changes_wanted * (flow->seen + flow->len / 16) / flow->len;
-	uint64_t asked = updates(flow->pair, !flow->from, KTLS_TX);
 	int r = 0;
 
-	if (done < due && done % 2)
+	if (done % 2)
 		r = ktls_conn_update_key(flow->pair->conn[flow->from], KTLS_KEY_UPDATE_OURS,
 					 KTLS_NOW);
-	else if (done < due && asked <= done / 2)
+	else if (updates(flow->pair, !flow->from, KTLS_TX) <= done / 2)
 		r = ktls_conn_update_key(flow->pair->conn[!flow->from], KTLS_KEY_UPDATE_BOTH,
 					 KTLS_NOW);
 	cr_assert(!r || r == KTLS_WANT_WRITE, "%s %s %s", ktls_strerrorname(r),
 		  ktls_conn_error(flow->pair->conn[0]), ktls_conn_error(flow->pair->conn[1]));
-	sender_reads(flow);
+	return r ? r : sender_answers(flow);
+}
+
+/* In step with what has arrived. */
+static void change_in_step(struct flow *flow)
+{
+	uint64_t due = changes_wanted * (flow->seen + flow->len / 16) / flow->len;
+	uint64_t done = updates(flow->pair, flow->from, KTLS_TX), before;
+	int r = 0;
+
+	while (!r && done < due) {
+		before = done;
+		r = change_once(flow, done);
+		done = updates(flow->pair, flow->from, KTLS_TX);
+		/* What the receiver asked is not there yet. */
+		if (done == before)
+			break;
+	}
 }
 
 static void expect_end_of_file(struct flow *flow)
