@@ -236,6 +236,7 @@ int ktls_conn_write(struct ktls_conn *conn, const void *buf, size_t len, uint64_
 int ktls_conn_update_key(struct ktls_conn *conn, enum ktls_key_update update, uint64_t deadline_ns)
 {
 	struct ktls_waiter waiter = { .deadline_ns = deadline_ns };
+	bool asked = false;
 	int r;
 
 	if (!conn || update >= _KTLS_KEY_UPDATE_N)
@@ -247,9 +248,13 @@ int ktls_conn_update_key(struct ktls_conn *conn, enum ktls_key_update update, ui
 		return -EOPNOTSUPP;
 	if (!ktls_rekey_possible(conn, KTLS_TX))
 		return -KTLS_E_REKEY;
-	conn->rekey.owed =
-		update == KTLS_KEY_UPDATE_BOTH ? KTLS_REKEY_BOTH_WAYS : KTLS_REKEY_ONE_WAY;
-	while (conn->rekey.owed) {
+	while (!asked || conn->rekey.owed) {
+		/* One that was begun is finished first: what it says has been said. */
+		if (!asked && !conn->rekey.announced) {
+			conn->rekey.owed = update == KTLS_KEY_UPDATE_BOTH ? KTLS_REKEY_BOTH_WAYS
+									  : KTLS_REKEY_ONE_WAY;
+			asked = true;
+		}
 		r = ktls_post_settle(conn, false);
 		if (r < 0)
 			return ktls_conn_fail_io(conn, r, "changing our key");

@@ -172,6 +172,19 @@ static int look_at_message(gnutls_session_t session, unsigned int type, unsigned
 	return 0;
 }
 
+/* A resumed handshake shows no certificate; the one that the session remembers must do as if it had
+ * been shown: it may have been to a server that asks for less, or have expired since. */
+static int verify_resumed(struct ktls_conn *conn)
+{
+	const struct ktls_config *config = conn->config;
+	gnutls_session_t session = conn->handshake->session;
+
+	if (!gnutls_session_is_resumed(session) ||
+	    (config->role == KTLS_SERVER && config->client_auth == KTLS_CLIENT_AUTH_NONE))
+		return 0;
+	return verify_peer(session);
+}
+
 /* Beginning */
 
 static bool is_address(const char *name)
@@ -511,6 +524,8 @@ int ktls_handshake_step(struct ktls_conn *conn, uint64_t deadline_ns)
 	do {
 		r = gnutls_handshake(session);
 	} while (r == GNUTLS_E_INTERRUPTED || r == GNUTLS_E_WARNING_ALERT_RECEIVED);
+	if (!r)
+		r = verify_resumed(conn);
 	if (r == GNUTLS_E_AGAIN)
 		return gnutls_record_get_direction(session) ? KTLS_WANT_WRITE : KTLS_WANT_READ;
 	return r < 0 ? handshake_failed(conn, true_cause(conn, r)) : hand_over(conn);

@@ -321,6 +321,38 @@ Test(unit, a_session_older_than_its_life_is_not_resumed)
 	}
 }
 
+/* A server that asks for less must not be the way around one that asks for more. */
+Test(unit, a_session_without_a_certificate_does_not_open_a_server_that_requires_one)
+{
+	for (int i = 0; i < 2; i++) {
+		struct ktls_config *client = new_config(KTLS_CLIENT, protocols[i], 1);
+		struct ktls_config *open = new_config(KTLS_SERVER, protocols[i], 1);
+		struct ktls_config *strict = new_config(KTLS_SERVER, protocols[i], 1);
+		struct pki_pem authority = pki_authority();
+		char *path = new_ticket_file();
+		struct session session;
+		struct pair pair;
+		int rc[2];
+
+		cr_assert(!ktls_config_set_ticket_file(open, path));
+		cr_assert(!ktls_config_set_ticket_file(strict, path));
+		cr_assert(!ktls_config_add_trust(strict, authority.data, authority.len));
+		cr_assert(!ktls_config_set_client_auth(strict, KTLS_CLIENT_AUTH_REQUIRE));
+		cr_assert(!visit(client, open, NULL, &session));
+		cr_assert(visit(client, open, &session, NULL));
+		pair = pair_join(client, strict, "localhost", 0);
+		cr_assert(
+			!ktls_conn_set_session(pair.conn[PAIR_CLIENT], session.data, session.len));
+		pair_handshake(&pair, rc);
+		cr_assert_eq(rc[PAIR_SERVER], -KTLS_E_PEER_CERTIFICATE, "%s",
+			     ktls_strerrorname(rc[PAIR_SERVER]));
+		pair_free(&pair);
+		ktls_config_unref(open);
+		unlink(path);
+		free(path);
+	}
+}
+
 /* Early data */
 
 static struct ktls_config *new_early_server(void)
