@@ -239,7 +239,8 @@ int ktls_conn_shutdown_and_close(struct ktls_conn *conn, uint64_t deadline_ns)
 
 	if (!conn)
 		return -EINVAL;
-	if (conn->fd < 0)
+	/* The socket of a frozen one is whoever's that thaws it. */
+	if (conn->fd < 0 || conn->state == KTLS_STATE_FROZEN)
 		return -ENOTCONN;
 	r = ktls_conn_check_open(conn);
 	if (!r)

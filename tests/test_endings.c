@@ -273,6 +273,25 @@ Test(unit, what_is_known_of_a_connection_outlives_its_socket)
 	}
 }
 
+Test(unit, the_socket_of_a_frozen_connection_is_not_closed)
+{
+	for (int i = 0; i < 2; i++) {
+		struct pair pair = open_pair(i);
+		static uint8_t frozen[LEN];
+		size_t len;
+
+		cr_assert(!ktls_conn_freeze(pair.conn[0], frozen, sizeof(frozen), &len));
+		cr_assert(ktls_conn_shutdown_and_close(pair.conn[0], KTLS_FOREVER) == -ENOTCONN);
+		ktls_conn_free(pair.conn[0]);
+		cr_assert(!ktls_conn_thaw(&pair.conn[0], pair.config[0], pair.fd[0], frozen, len));
+		pair_move(&pair, PAIR_CLIENT, 1000, 100);
+		pair_close(&pair);
+		cr_assert(!ktls_conn_shutdown_and_close(pair.conn[0], KTLS_NOW));
+		expect_closed(&pair);
+		pair_free(&pair);
+	}
+}
+
 Test(unit, closing_gives_back_buffers_and_descriptors)
 {
 	unsigned int fds = kit_count_fds();

@@ -130,8 +130,8 @@ int ktls_conn_shutdown(struct ktls_conn *conn, uint64_t deadline_ns);
  * KTLS_DONE: close_notify came; KTLS_CLOSED: another end, a reset or bad records; KTLS_TIMEDOUT:
  * closed at the deadline all the same; negative: ours did not all leave, or how it had failed; 0
  * before OPEN. The fd is gone then, and only info, error and free are left: reads answer the end,
- * writes -EPIPE. KTLS_WANT_..., with KTLS_NOW only: it is open, call again. -ENOTCONN: it was
- * closed before.
+ * writes -EPIPE. KTLS_WANT_..., with KTLS_NOW only: it is open, call again. -ENOTCONN: closed
+ * before, or frozen.
  */
 int ktls_conn_shutdown_and_close(struct ktls_conn *conn, uint64_t deadline_ns);
 
