@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Resumption and early data, with GnuTLS. A server's tickets are made when the handshake is done,
- * by a session whose messages are diverted to us, and wait, as plain messages, for the first write:
- * sending them earlier could block on a client that writes before it reads. A client that wants
- * tickets keeps its session, feeds it the messages that come, and takes the data that resumes.
- *
- * Of early data GnuTLS lets us decide whether a ClientHello was seen before; its own window would
- * refuse every ticket that is older than the window, so it is made endless, and what was seen is
- * remembered for as long as a ticket lives.
+ * Resumption, with GnuTLS. A server's tickets are made when the handshake is done, by a session
+ * whose messages are diverted to us, and wait, as plain messages, for the first write: sending them
+ * earlier could block on a client that writes before it reads. A client that wants tickets keeps
+ * its session, feeds it the messages that come, and takes the data that resumes.
  */
 
 #include <assert.h>
@@ -16,7 +12,6 @@
 #include <gnutls/gnutls.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <ktls/session.h>
 
@@ -29,61 +24,13 @@
 #include "ticket_keys.h"
 
 enum {
-	REPLAY_ENTRIES =
-		1 << 17, /* early handshakes in a ticket's life, before the rest is refused */
-	REPLAY_PREFIX_LEN = 12, /* the moment at which GnuTLS began: other processes' is another */
 	TICKETS_LEN_MAX = 1 << 14, /* they leave in one record */
 	WAIT_BYTES_MAX = 1 << 20,  /* read without a ticket */
 	SESSION_HEADER_LEN = 8,
 	MESSAGE_HEADER_LEN = 4,
 };
 
-/* Bytes on the heap that are wiped when they go. */
-struct bytes {
-	uint8_t *data;
-	size_t len;
-};
-
-struct ktls_resumption {
-	struct ktls_ticket_keys *keys;
-	struct ktls_replay *replay;
-	gnutls_anti_replay_t anti_replay;
-};
-
-struct ktls_resume {
-	struct bytes offer;   /* client: what is to be resumed */
-	struct bytes session; /* client: what resumes this connection */
-	struct bytes early;   /* client: to send; server: received */
-	struct bytes tickets; /* server: messages owed */
-	struct bytes message; /* client: a NewSessionTicket that is coming in */
-	size_t early_at, message_at;
-	unsigned int tickets_left; /* client: to come */
-};
-
-static void bytes_free(struct bytes *bytes)
-{
-	if (bytes->data)
-		explicit_bzero(bytes->data, bytes->len);
-	free(bytes->data);
-	*bytes = (struct bytes){ NULL, 0 };
-}
-
-static int bytes_append(struct bytes *bytes, const void *data, size_t len)
-{
-	uint8_t *grown = malloc(bytes->len + len);
-
-	if (!grown)
-		return -ENOMEM;
-	if (bytes->len)
-		memcpy(grown, bytes->data, bytes->len);
-	memcpy(grown + bytes->len, data, len);
-	len += bytes->len;
-	bytes_free(bytes);
-	*bytes = (struct bytes){ grown, len };
-	return 0;
-}
-
-static int need_resume(struct ktls_conn *conn)
+int ktls_resume_need(struct ktls_conn *conn)
 {
 	if (!conn->resume)
 		conn->resume = calloc(1, sizeof(*conn->resume));
@@ -94,55 +41,16 @@ struct ktls_resume *ktls_resume_free(struct ktls_resume *resume)
 {
 	if (!resume)
 		return NULL;
-	bytes_free(&resume->offer);
-	bytes_free(&resume->session);
-	bytes_free(&resume->early);
-	bytes_free(&resume->tickets);
-	bytes_free(&resume->message);
+	ktls_bytes_free(&resume->offer);
+	ktls_bytes_free(&resume->session);
+	ktls_bytes_free(&resume->early);
+	ktls_bytes_free(&resume->tickets);
+	ktls_bytes_free(&resume->message);
 	free(resume);
 	return NULL;
 }
 
 /* Of a config */
-
-/* gnutls_db_add_func */
-static int remember(void *ptr, time_t expires, const gnutls_datum_t *key,
-		    const gnutls_datum_t *data)
-{
-	const struct ktls_config *config = ptr;
-	const uint8_t *id = key->data + REPLAY_PREFIX_LEN;
-	uint64_t now_s = (uint64_t)time(NULL), expires_s = now_s + config->ticket_lifetime_s + 1;
-	int r;
-
-	(void)expires;
-	(void)data;
-	if (key->size <= REPLAY_PREFIX_LEN)
-		return GNUTLS_E_DB_ERROR;
-	if (config->replay_add)
-		r = config->replay_add(config->replay_context, id, key->size - REPLAY_PREFIX_LEN,
-				       expires_s);
-	else
-		r = ktls_replay_add(config->resumption->replay, id, key->size - REPLAY_PREFIX_LEN,
-				    now_s, expires_s);
-	return r ? GNUTLS_E_DB_ENTRY_EXISTS : 0;
-}
-
-static int make_anti_replay(struct ktls_config *config)
-{
-	struct ktls_resumption *resumption = config->resumption;
-	int r = 0;
-
-	if (!config->replay_add)
-		r = ktls_replay_new(&resumption->replay, REPLAY_ENTRIES);
-	if (!r && gnutls_anti_replay_init(&resumption->anti_replay) < 0)
-		r = -ENOMEM;
-	if (r < 0)
-		return ktls_config_fail(config, r, "remembering early data: %s", ktls_strerror(r));
-	gnutls_anti_replay_set_window(resumption->anti_replay, UINT32_MAX);
-	gnutls_anti_replay_set_ptr(resumption->anti_replay, config);
-	gnutls_anti_replay_set_add_function(resumption->anti_replay, remember);
-	return 0;
-}
 
 static int make_keys(struct ktls_config *config)
 {
@@ -170,7 +78,7 @@ int ktls_resumption_freeze(struct ktls_config *config)
 		return -ENOMEM;
 	r = make_keys(config);
 	if (!r && config->early_data_bytes)
-		r = make_anti_replay(config);
+		r = ktls_early_freeze(config);
 	return r;
 }
 
@@ -230,16 +138,16 @@ int ktls_conn_set_session(struct ktls_conn *conn, const void *data, size_t len)
 		return -EISCONN;
 	if (!session_fits(conn, data, len))
 		return -KTLS_E_BAD_SESSION;
-	r = need_resume(conn);
+	r = ktls_resume_need(conn);
 	if (r < 0)
 		return r;
-	bytes_free(&conn->resume->offer);
-	return bytes_append(&conn->resume->offer, data, len);
+	ktls_bytes_free(&conn->resume->offer);
+	return ktls_bytes_append(&conn->resume->offer, data, len);
 }
 
 int ktls_conn_get_session(const struct ktls_conn *conn, void *buf, size_t size, size_t *ret_len)
 {
-	const struct bytes *session = conn && conn->resume ? &conn->resume->session : NULL;
+	const struct ktls_bytes *session = conn && conn->resume ? &conn->resume->session : NULL;
 
 	if (!conn || (!buf && size) || !ret_len)
 		return -EINVAL;
@@ -255,98 +163,25 @@ int ktls_conn_get_session(const struct ktls_conn *conn, void *buf, size_t size, 
 /* Takes from GnuTLS what resumes the connection as it stands. */
 static int keep_session(struct ktls_conn *conn)
 {
-	struct bytes *kept = &conn->resume->session;
+	struct ktls_bytes *kept = &conn->resume->session;
 	uint8_t header[SESSION_HEADER_LEN];
 	gnutls_datum_t data;
 	int r;
 
 	if (gnutls_session_get_data2(conn->handshake->session, &data) < 0)
 		return 0;
-	bytes_free(kept);
+	ktls_bytes_free(kept);
 	write_session_header(conn, header);
-	r = bytes_append(kept, header, sizeof(header));
+	r = ktls_bytes_append(kept, header, sizeof(header));
 	if (!r && conn->server_name)
-		r = bytes_append(kept, conn->server_name, strlen(conn->server_name));
+		r = ktls_bytes_append(kept, conn->server_name, strlen(conn->server_name));
 	if (!r)
-		r = bytes_append(kept, data.data, data.size);
+		r = ktls_bytes_append(kept, data.data, data.size);
 	gnutls_memset(data.data, 0, data.size);
 	gnutls_free(data.data);
 	if (r < 0)
-		bytes_free(kept);
+		ktls_bytes_free(kept);
 	return r;
-}
-
-/* Early data */
-
-int ktls_conn_set_early_data(struct ktls_conn *conn, const void *data, size_t len)
-{
-	if (!conn || (!data && len) || conn->config->role != KTLS_CLIENT || !conn->resume ||
-	    !conn->resume->offer.len)
-		return -EINVAL;
-	if (conn->state != KTLS_STATE_NEW)
-		return -EISCONN;
-	bytes_free(&conn->resume->early);
-	return len ? bytes_append(&conn->resume->early, data, len) : 0;
-}
-
-int ktls_conn_read_early_data(struct ktls_conn *conn, void *buf, size_t len, size_t *ret_n)
-{
-	struct ktls_resume *resume = conn ? conn->resume : NULL;
-	size_t n;
-	int r;
-
-	if (!conn || (!buf && len) || !ret_n || conn->config->role != KTLS_SERVER)
-		return -EINVAL;
-	r = ktls_conn_check_open(conn);
-	if (r)
-		return r;
-	*ret_n = 0;
-	if (!resume || !resume->early.len)
-		return 0;
-	n = resume->early.len - resume->early_at;
-	n = n < len ? n : len;
-	memcpy(buf, resume->early.data + resume->early_at, n);
-	resume->early_at += n;
-	if (resume->early_at == resume->early.len)
-		bytes_free(&resume->early);
-	*ret_n = n;
-	return 0;
-}
-
-bool ktls_resume_holds_early_data(const struct ktls_conn *conn)
-{
-	return conn->resume && conn->config->role == KTLS_SERVER && conn->resume->early.len;
-}
-
-/* The session allows early data at all, and so much. Else it was refused before it was sent. */
-static void offer_early_data(struct ktls_conn *conn, gnutls_session_t session)
-{
-	const struct bytes *early = &conn->resume->early;
-
-	if (!early->len)
-		return;
-	conn->early_data = KTLS_EARLY_DATA_REJECTED;
-	if (early->len <= gnutls_record_get_max_early_data_size(session))
-		gnutls_record_send_early_data(session, early->data, early->len);
-}
-
-static int take_early_data(struct ktls_conn *conn)
-{
-	gnutls_session_t session = conn->handshake->session;
-	_cleanup_(bytes_free) struct bytes room = { malloc(conn->config->early_data_bytes),
-						    conn->config->early_data_bytes };
-	size_t got = 0;
-	int r = room.data ? need_resume(conn) : -ENOMEM;
-
-	while (!r && got < room.len) {
-		ssize_t n = gnutls_record_recv_early_data(session, room.data + got, room.len - got);
-
-		if (n <= 0)
-			break;
-		got += (size_t)n;
-	}
-	conn->early_data = KTLS_EARLY_DATA_ACCEPTED;
-	return r || !got ? r : bytes_append(&conn->resume->early, room.data, got);
 }
 
 /* The session, before the handshake */
@@ -377,7 +212,7 @@ static int apply_server(const struct ktls_config *config, gnutls_session_t sessi
 
 static int apply_client(struct ktls_conn *conn, gnutls_session_t session)
 {
-	const struct bytes *offer = &conn->resume->offer;
+	const struct ktls_bytes *offer = &conn->resume->offer;
 	size_t skip;
 
 	if (!offer->len)
@@ -388,7 +223,7 @@ static int apply_client(struct ktls_conn *conn, gnutls_session_t session)
 	skip = SESSION_HEADER_LEN + ((size_t)offer->data[6] << 8 | offer->data[7]);
 	if (gnutls_session_set_data(session, offer->data + skip, offer->len - skip) < 0)
 		return -KTLS_E_BAD_SESSION;
-	offer_early_data(conn, session);
+	ktls_early_offer(conn, session);
 	return 0;
 }
 
@@ -427,25 +262,25 @@ static int divert(gnutls_session_t session, gnutls_record_encryption_level_t lev
 		  gnutls_handshake_description_t type, const void *data, size_t len)
 {
 	struct ktls_conn *conn = gnutls_session_get_ptr(session);
-	struct bytes *tickets = &conn->resume->tickets;
+	struct ktls_bytes *tickets = &conn->resume->tickets;
 
 	(void)level;
 	if (type != GNUTLS_HANDSHAKE_NEW_SESSION_TICKET || tickets->len + len > TICKETS_LEN_MAX)
 		return 0;
-	return bytes_append(tickets, data, len) < 0 ? GNUTLS_E_MEMORY_ERROR : 0;
+	return ktls_bytes_append(tickets, data, len) < 0 ? GNUTLS_E_MEMORY_ERROR : 0;
 }
 
 static int make_tickets(struct ktls_conn *conn)
 {
 	gnutls_session_t session = conn->handshake->session;
-	int r = need_resume(conn);
+	int r = ktls_resume_need(conn);
 
 	if (r < 0)
 		return r;
 	gnutls_handshake_set_read_function(session, divert);
 	/* Without them the connection is as good. */
 	if (gnutls_session_ticket_send(session, conn->config->tickets, 0) < 0)
-		bytes_free(&conn->resume->tickets);
+		ktls_bytes_free(&conn->resume->tickets);
 	return 0;
 }
 
@@ -459,7 +294,7 @@ int ktls_resume_pay(struct ktls_conn *conn)
 	r = ktls_post_send(conn, KERN_RECORD_HANDSHAKE, resume->tickets.data, resume->tickets.len);
 	if (r)
 		return r;
-	bytes_free(&resume->tickets);
+	ktls_bytes_free(&resume->tickets);
 	if (!resume->early.len)
 		conn->resume = ktls_resume_free(resume);
 	return 0;
@@ -473,9 +308,9 @@ const uint8_t *ktls_resume_tickets(const struct ktls_conn *conn, size_t *ret_len
 
 int ktls_resume_set_tickets(struct ktls_conn *conn, const uint8_t *tickets, size_t len)
 {
-	int r = len ? need_resume(conn) : 0;
+	int r = len ? ktls_resume_need(conn) : 0;
 
-	return r || !len ? r : bytes_append(&conn->resume->tickets, tickets, len);
+	return r || !len ? r : ktls_bytes_append(&conn->resume->tickets, tickets, len);
 }
 
 static int finish_server(struct ktls_conn *conn)
@@ -484,7 +319,7 @@ static int finish_server(struct ktls_conn *conn)
 	int r = 0;
 
 	if (conn->config->early_data_bytes && flags & GNUTLS_SFLAGS_EARLY_DATA)
-		r = take_early_data(conn);
+		r = ktls_early_take(conn);
 	if (!r && conn->config->tickets && conn->protocol == KTLS_TLS_1_3)
 		r = make_tickets(conn);
 	return r;
@@ -495,14 +330,14 @@ static int finish_server(struct ktls_conn *conn)
 static int finish_client(struct ktls_conn *conn, bool *ret_wait)
 {
 	gnutls_session_t session = conn->handshake->session;
-	int r = conn->config->tickets ? need_resume(conn) : 0;
+	int r = conn->config->tickets ? ktls_resume_need(conn) : 0;
 
 	if (r < 0 || !conn->resume)
 		return r;
 	if (gnutls_session_get_flags(session) & GNUTLS_SFLAGS_EARLY_DATA)
 		conn->early_data = KTLS_EARLY_DATA_ACCEPTED;
-	bytes_free(&conn->resume->offer);
-	bytes_free(&conn->resume->early);
+	ktls_bytes_free(&conn->resume->offer);
+	ktls_bytes_free(&conn->resume->early);
 	if (!conn->config->tickets)
 		return 0;
 	/* TLS 1.2's came with the handshake, or the one that was offered goes on. */
@@ -527,7 +362,7 @@ int ktls_resume_finish(struct ktls_conn *conn, bool *ret_wait)
 
 int ktls_resume_ticket_begin(struct ktls_conn *conn, const uint8_t header[4], size_t body_len)
 {
-	struct bytes *message = conn->handshake ? &conn->resume->message : NULL;
+	struct ktls_bytes *message = conn->handshake ? &conn->resume->message : NULL;
 
 	if (!message)
 		return 0;
@@ -554,7 +389,7 @@ void ktls_resume_ticket_bytes(struct ktls_conn *conn, const uint8_t *bytes, size
 static void stop_waiting(struct ktls_conn *conn)
 {
 	conn->handshake = ktls_handshake_free(conn->handshake);
-	bytes_free(&conn->resume->message);
+	ktls_bytes_free(&conn->resume->message);
 }
 
 int ktls_resume_ticket_end(struct ktls_conn *conn)
@@ -567,7 +402,7 @@ int ktls_resume_ticket_end(struct ktls_conn *conn)
 	if (gnutls_handshake_write(conn->handshake->session, GNUTLS_ENCRYPTION_LEVEL_APPLICATION,
 				   resume->message.data, resume->message.len) < 0)
 		return -KTLS_E_PROTOCOL;
-	bytes_free(&resume->message);
+	ktls_bytes_free(&resume->message);
 	r = keep_session(conn);
 	if (!r && !--resume->tickets_left)
 		stop_waiting(conn);

@@ -12,18 +12,41 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
+
+struct gnutls_anti_replay_st;
 struct gnutls_session_int;
 struct ktls_config;
 struct ktls_conn;
 struct ktls_handshake;
-struct ktls_resume;
-struct ktls_resumption;
+struct ktls_replay;
+struct ktls_ticket_keys;
 
-/* Of a config, made by its freeze; 0 or the error, with its sentence. */
+/* Of a config. */
+struct ktls_resumption {
+	struct ktls_ticket_keys *keys;
+	struct ktls_replay *replay;
+	struct gnutls_anti_replay_st *anti_replay;
+};
+
+/* Of a connection; only while there is something of it. */
+struct ktls_resume {
+	struct ktls_bytes offer;   /* client: what is to be resumed */
+	struct ktls_bytes session; /* client: what resumes this connection */
+	struct ktls_bytes early;   /* client: to send; server: received */
+	struct ktls_bytes tickets; /* server: messages owed */
+	struct ktls_bytes message; /* client: a NewSessionTicket that is coming in */
+	size_t early_at, message_at;
+	unsigned int tickets_left; /* client: to come */
+};
+
+/* Made by the config's freeze; 0 or the error, with its sentence. */
 int ktls_resumption_freeze(struct ktls_config *config);
 struct ktls_resumption *ktls_resumption_free(struct ktls_resumption *resumption);
 
-/* Of a connection; wiped. Takes NULL; returns NULL. */
+/* The connection has one now. -ENOMEM. */
+int ktls_resume_need(struct ktls_conn *conn);
+/* Wiped. Takes NULL; returns NULL. */
 struct ktls_resume *ktls_resume_free(struct ktls_resume *resume);
 
 /* What gnutls_init() is told, and then the session. -KTLS_E_BAD_SESSION, -KTLS_E_CRYPTO. */
@@ -52,6 +75,12 @@ int ktls_resume_pay(struct ktls_conn *conn);
  */
 const uint8_t *ktls_resume_tickets(const struct ktls_conn *conn, size_t *ret_len);
 int ktls_resume_set_tickets(struct ktls_conn *conn, const uint8_t *tickets, size_t len);
+
+/* early.c: remembers what was seen; gives the client's session the data to send, and takes it out
+ * of the server's. */
+int ktls_early_freeze(struct ktls_config *config);
+void ktls_early_offer(struct ktls_conn *conn, struct gnutls_session_int *session);
+int ktls_early_take(struct ktls_conn *conn);
 
 /* Server: there is early data that nobody has read. */
 bool ktls_resume_holds_early_data(const struct ktls_conn *conn);
