@@ -127,34 +127,41 @@ static bool sigpipe_is_ignored(void)
 	return !sigaction(SIGPIPE, NULL, &action) && action.sa_handler == SIG_IGN;
 }
 
-/*
- * sendfile(2) has no MSG_NOSIGNAL. Where the peer is gone it raises SIGPIPE, also when it answers
- * that bytes were taken (sk_stream_error()), so whatever it answers, the signal is held back and
- * taken away; one that was pending before is the program's own and stays.
- */
-static ssize_t send_file_quietly(int fd, int file_fd, off_t *at, size_t len)
+static sigset_t only_sigpipe(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGPIPE);
+	return set;
+}
+
+void kern_sigpipe_hold(struct kern_sigpipe *sigpipe)
+{
+	const sigset_t set = only_sigpipe();
+	sigset_t pending;
+
+	if (sigpipe->held || sigpipe_is_ignored())
+		return;
+	sigemptyset(&pending);
+	pthread_sigmask(SIG_BLOCK, &set, &sigpipe->before);
+	if (sigismember(&sigpipe->before, SIGPIPE))
+		sigpending(&pending);
+	sigpipe->was_pending = sigismember(&pending, SIGPIPE);
+	sigpipe->held = true;
+}
+
+void kern_sigpipe_release(struct kern_sigpipe *sigpipe)
 {
 	static const struct timespec now;
-	sigset_t sigpipe, before, pending;
-	ssize_t n;
-	int error;
+	const sigset_t set = only_sigpipe();
 
-	if (sigpipe_is_ignored())
-		return ktls_sys.sendfile(fd, file_fd, at, len);
-
-	sigemptyset(&sigpipe);
-	sigaddset(&sigpipe, SIGPIPE);
-	sigemptyset(&pending);
-	pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
-	if (sigismember(&before, SIGPIPE))
-		sigpending(&pending);
-	n = ktls_sys.sendfile(fd, file_fd, at, len);
-	error = errno;
-	if (!sigismember(&pending, SIGPIPE))
-		sigtimedwait(&sigpipe, NULL, &now);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	errno = error;
-	return n;
+	if (!sigpipe->held)
+		return;
+	if (!sigpipe->was_pending)
+		sigtimedwait(&set, NULL, &now);
+	pthread_sigmask(SIG_SETMASK, &sigpipe->before, NULL);
+	sigpipe->held = false;
 }
 
 int kern_send_file(int fd, int file_fd, uint64_t offset, size_t len, size_t *ret_n)
@@ -169,7 +176,7 @@ int kern_send_file(int fd, int file_fd, uint64_t offset, size_t len, size_t *ret
 		len = FILE_RANGE_MAX;
 	do {
 		at = (off_t)offset;
-		n = send_file_quietly(fd, file_fd, &at, len);
+		n = ktls_sys.sendfile(fd, file_fd, &at, len);
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;

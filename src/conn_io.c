@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "base/secret.h"
 #include "base/sys.h"
 #include "config.h"
 #include "conn.h"
@@ -291,8 +292,8 @@ static int check_range(struct ktls_conn *conn, int file_fd, uint64_t offset, uin
 }
 
 /* As much as may go at once. 0 with something left: again. */
-static int sendfile_some(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
-			 uint64_t *done)
+static int sendfile_some(struct ktls_conn *conn, struct kern_sigpipe *sigpipe, int file_fd,
+			 uint64_t offset, uint64_t len, uint64_t *done)
 {
 	uint64_t n = 0, left = len - *done, allowed;
 	int r;
@@ -300,6 +301,8 @@ static int sendfile_some(struct ktls_conn *conn, int file_fd, uint64_t offset, u
 	r = prepare_write(conn, left > 0);
 	if (r)
 		return r < 0 ? ktls_conn_fail_io(conn, r, "sending a file") : r;
+	if (conn->half[KTLS_TX].protect == &ktls_protect_kernel)
+		kern_sigpipe_hold(sigpipe);
 	allowed = ktls_pace_next(conn);
 	r = conn->half[KTLS_TX].protect->send_file(conn, file_fd, offset + *done,
 						   left < allowed ? left : allowed, &n);
@@ -316,6 +319,7 @@ static int sendfile_some(struct ktls_conn *conn, int file_fd, uint64_t offset, u
 int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
 		       uint64_t deadline_ns, uint64_t *ret_n)
 {
+	_cleanup_(kern_sigpipe_release) struct kern_sigpipe sigpipe = { .held = false };
 	struct ktls_waiter waiter = { .deadline_ns = deadline_ns };
 	int r;
 
@@ -330,7 +334,7 @@ int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uin
 		return r;
 	conn->sendfile_seen = true;
 	for (;;) {
-		r = sendfile_some(conn, file_fd, offset, len, ret_n);
+		r = sendfile_some(conn, &sigpipe, file_fd, offset, len, ret_n);
 		if (!r && *ret_n < len)
 			continue;
 		if (ktls_wait_is_want(r))
