@@ -74,7 +74,7 @@ static int fail_ending(struct ktls_conn *conn)
 			(unsigned long long)ktls_pace_key_records(conn));
 	return ktls_conn_fail(conn, -KTLS_E_REKEY,
 			      "changing the key of %s: %s. To do: keep it in userspace on such "
-			      "kernels with KTLS_OFFLOAD_WITH_REKEY, or use a newer one",
+			      "kernels, ktls_config_set_offload() KTLS_OFFLOAD_WITH_REKEY",
 			      conn->rekey.ending == KTLS_ENDING_TX ? "TX" : "RX",
 			      ktls_reason_text(KTLS_REASON_NO_REKEY));
 }
