@@ -50,12 +50,6 @@ static int shutdown_step(struct ktls_conn *conn)
 {
 	int r;
 
-	/* Nothing may follow our KeyUpdate under the old key (RFC 8446 4.6.3). */
-	if (conn->rekey.announced) {
-		r = ktls_rekey_send(conn);
-		if (r)
-			return r;
-	}
 	if (!conn->close_sent) {
 		r = ktls_post_send_alert(conn, false, KTLS_ALERT_CLOSE_NOTIFY);
 		if (r)

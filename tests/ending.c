@@ -3,10 +3,12 @@
 /* Transfers that end right behind their last byte; see ending.h. */
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -205,9 +207,27 @@ static void peer_start(struct peer *peer, const struct ending *ending, const str
 
 /* The subject */
 
-static void wait_for(int fd, int want)
+/* Says, when nothing comes, where everything stands. */
+static void wait_for(const struct ending *ending, const struct pair *pair, int want)
 {
-	kit_wait(fd, want == KTLS_WANT_READ ? POLLIN : POLLOUT);
+	int fd = pair->fd[ending->subject], unsent = -1, unread[2] = { -1, -1 };
+	struct pollfd pollfd = { .fd = fd, .events = want == KTLS_WANT_READ ? POLLIN : POLLOUT };
+	struct ktls_info info;
+
+	if (poll(&pollfd, 1, KIT_PATIENCE_MS) == 1)
+		return;
+	ktls_conn_get_info(pair->conn[ending->subject], &info, sizeof(info));
+	ioctl(fd, SIOCOUTQ, &unsent);
+	for (int end = 0; end < 2; end++)
+		ioctl(pair->fd[end], SIOCINQ, &unread[end]);
+	cr_assert_fail(
+		"nothing came: TLS 1.%d, call %d, buffers %d, linger %d, %s; wants %s, %s; "
+		"%d bytes not acknowledged, %d unread here, %d at the peer, which says \"%s\"",
+		ending->protocol == KTLS_TLS_1_3 ? 3 : 2, ending->call, ending->buffer_bytes,
+		ending->linger, ending->closes ? "shutdown_and_close" : "shutdown, close",
+		ktls_strerrorname(want), ktls_state_name(info.state), unsent,
+		unread[ending->subject], unread[!ending->subject],
+		ktls_conn_error(pair->conn[!ending->subject]));
 }
 
 static int send_some(const struct ending *ending, struct ktls_conn *conn, size_t at, size_t *ret_n)
@@ -234,8 +254,9 @@ static int send_some(const struct ending *ending, struct ktls_conn *conn, size_t
 }
 
 /* To the last accepted byte, and no call more. */
-static void send_all(const struct ending *ending, struct ktls_conn *conn, int fd)
+static void send_all(const struct ending *ending, const struct pair *pair)
 {
+	struct ktls_conn *conn = pair->conn[ending->subject];
 	size_t at = 0, n;
 
 	while (at < ending->len) {
@@ -245,7 +266,7 @@ static void send_all(const struct ending *ending, struct ktls_conn *conn, int fd
 		at += n;
 		if (at == ending->len)
 			return;
-		wait_for(fd, rc);
+		wait_for(ending, pair, rc);
 		/* A kernel may say "writable" while it still holds a record. */
 		if (!n)
 			usleep(PAUSE_US);
@@ -267,7 +288,7 @@ static int end_and_close(const struct ending *ending, struct pair *pair)
 
 	while (rc == KTLS_WANT_READ || rc == KTLS_WANT_WRITE) {
 		cr_assert(!ending->waits);
-		wait_for(*fd, rc);
+		wait_for(ending, pair, rc);
 		if (rc == KTLS_WANT_WRITE && !ending->closes)
 			usleep(PAUSE_US);
 		rc = end_once(ending, conn, KTLS_NOW);
@@ -300,7 +321,7 @@ void ending_run(const struct ending *ending)
 	int rc;
 
 	peer_start(&peer, ending, &pair);
-	send_all(ending, pair.conn[ending->subject], pair.fd[ending->subject]);
+	send_all(ending, &pair);
 	rc = end_and_close(ending, &pair);
 	cr_assert(!rc, "%s %s", ktls_strerrorname(rc), ktls_conn_error(pair.conn[ending->subject]));
 	expect_all(ending, &pair, &peer);
