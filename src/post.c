@@ -165,7 +165,8 @@ static int end_message(struct ktls_conn *conn, bool ends)
 		return ktls_rekey_receive(conn, post->update_request);
 	if (post->header[0] == NEW_SESSION_TICKET)
 		return end_ticket(conn);
-	if (conn->protocol == KTLS_TLS_1_2) {
+	/* Nothing may follow our close_notify. */
+	if (conn->protocol == KTLS_TLS_1_2 && !conn->close_sent) {
 		post->owes_no_renegotiation = true;
 		/* The peer may wait for nothing but this; if it would block, it stays owed. */
 		int r = pay_no_renegotiation(conn);
