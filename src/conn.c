@@ -128,6 +128,8 @@ int ktls_conn_fail_io(struct ktls_conn *conn, int r, const char *what)
 void ktls_conn_end_rx(struct ktls_conn *conn, enum ktls_status end)
 {
 	conn->rx_end = (uint8_t)end;
+	/* Our own end must not wait for a buffer that holds what came behind theirs. */
+	ktls_protect_user_discard(conn, KTLS_RX);
 	ktls_resume_read(conn);
 	ktls_conn_set_state(conn, conn->close_sent ? KTLS_STATE_CLOSED : KTLS_STATE_CLOSING);
 }

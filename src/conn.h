@@ -183,6 +183,9 @@ int ktls_protect_user_warm(struct ktls_conn *conn, enum ktls_direction direction
 /* The direction has a buffer now, even if nothing is in flight. KTLS_WANT_BUFFER, -ENOMEM. */
 int ktls_protect_user_hold(struct ktls_conn *conn, enum ktls_direction direction);
 
+/* What the direction holds in userspace is nobody's any more: its buffer serves others. */
+void ktls_protect_user_discard(struct ktls_conn *conn, enum ktls_direction direction);
+
 extern const struct ktls_protect ktls_protect_user;
 extern const struct ktls_protect ktls_protect_kernel;
 

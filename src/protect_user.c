@@ -100,6 +100,16 @@ int ktls_protect_user_warm(struct ktls_conn *conn, enum ktls_direction direction
 	return r < 0 ? r : 0;
 }
 
+void ktls_protect_user_discard(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	struct ktls_half *half = &conn->half[direction];
+
+	if (half->protect != &ktls_protect_user)
+		return;
+	give_buffer(conn, &half->user);
+	half->user.plain_len = 0;
+}
+
 static void drop(struct ktls_conn *conn, enum ktls_direction direction)
 {
 	struct ktls_half *half = &conn->half[direction];
