@@ -184,6 +184,9 @@ static int check_freezable(const struct ktls_conn *conn)
 
 	if (r)
 		return r;
+	/* Closed with its socket: nothing is left that could go on. */
+	if (conn->fd < 0)
+		return -ENOTCONN;
 	return ktls_resume_holds_early_data(conn) ? -EBUSY : 0;
 }
 

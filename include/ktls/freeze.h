@@ -24,7 +24,7 @@ extern "C" {
  * left is ktls_conn_free(), and whoever holds the socket must not use it until it is thawed. The
  * bytes are secret, hold the keys, and thaw once: two that go on with one key destroy its secrecy.
  * -ENOSPC: *ret_len is how large buf must be, and nothing has changed. -EBUSY: early data is
- * unread; -ENOTCONN before OPEN; the error of one that has failed.
+ * unread; -ENOTCONN before OPEN and once its socket is closed; the error of one that has failed.
  */
 int ktls_conn_freeze(struct ktls_conn *conn, void *buf, size_t size, size_t *ret_len);
 
