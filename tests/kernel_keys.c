@@ -2,7 +2,7 @@
 
 /*
  * Keys that change while the kernel has them (Linux 6.14), and the orderly end where it cannot; the
- * kernel's own count is the witness.
+ * kernel's own count is the witness. And the sizes of the records that it makes.
  */
 
 #include <criterion/criterion.h>
@@ -15,6 +15,7 @@
 #include "kit.h"
 #include "rekeying.h"
 #include "seam.h"
+#include "sizing.h"
 #include "tap.h"
 
 enum {
@@ -261,6 +262,49 @@ Test(kernel, a_key_that_is_refused_is_the_end)
 		cr_assert(strstr(ktls_conn_error(pair.conn[i]), "new key"));
 		cr_assert(ktls_conn_write(pair.conn[i], "data", 4, KTLS_NOW, &n) == -KTLS_E_REKEY);
 		seam_end();
+		pair_free(&pair);
+	}
+}
+
+/* Sizes */
+
+Test(kernel, no_record_is_larger_than_the_peer_takes)
+{
+	sizing_for_small_peers(KTLS_OFFLOAD_AT_ONCE);
+}
+
+Test(kernel, a_stream_begins_with_small_records_and_again_after_a_silence)
+{
+	sizing_of_first_records(required);
+}
+
+static void set_padding(struct ktls_config *config, enum pair_end end)
+{
+	(void)end;
+	cr_assert(!ktls_config_set_padding(config, 512));
+}
+
+Test(kernel, padding_stays_in_userspace_where_there_is_any)
+{
+	for (int i = 0; i < 4; i++) {
+		struct pair_options options = PAIR_OPTIONS_USER;
+		enum pair_end end = i & 1;
+		struct pair pair;
+		struct ktls_info info;
+
+		options.protocol = i & 2 ? KTLS_TLS_1_3 : KTLS_TLS_1_2;
+		options.tx[end] = KTLS_OFFLOAD_AT_ONCE;
+		options.configure = set_padding;
+		pair = pair_open(&options);
+		info = flow_info(&pair, end);
+		if (options.protocol == KTLS_TLS_1_2) {
+			cr_assert(info.protection[KTLS_TX] == KTLS_PROTECTION_KERNEL);
+		} else {
+			cr_assert(info.protection[KTLS_TX] == KTLS_PROTECTION_USER);
+			cr_assert(info.reason[KTLS_TX] == KTLS_REASON_PADDING);
+		}
+		pair_move(&pair, end, 10000, 777);
+		pair_close(&pair);
 		pair_free(&pair);
 	}
 }
