@@ -228,6 +228,9 @@ bool ktls_conn_promotion_due(const struct ktls_conn *conn, enum ktls_direction d
 void ktls_conn_end_rx(struct ktls_conn *conn, enum ktls_status end);
 void ktls_conn_end_tx(struct ktls_conn *conn);
 
+/* conn_end.c: 0 once TCP has everything; -ECONNRESET if it never will. */
+int ktls_conn_flush(struct ktls_conn *conn);
+
 /* post.c */
 
 /* Takes len bytes of a record that is no data, from the cursor. `ends`: the record ended with them.

@@ -9,9 +9,7 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/deadline.h"
@@ -36,7 +34,7 @@ static int check_transport(struct ktls_conn *conn)
 	return pollfd.revents & POLLHUP ? -ECONNRESET : 0;
 }
 
-static int flush(struct ktls_conn *conn)
+int ktls_conn_flush(struct ktls_conn *conn)
 {
 	int r = conn->half[KTLS_TX].protect->flush(conn), broken;
 
@@ -56,7 +54,7 @@ static int shutdown_step(struct ktls_conn *conn)
 			return r;
 		ktls_conn_end_tx(conn);
 	}
-	r = flush(conn);
+	r = ktls_conn_flush(conn);
 	if (r)
 		return r;
 	if (ktls_sys.shutdown(conn->fd, SHUT_WR) < 0)
@@ -128,21 +126,14 @@ static void keep_facts(struct ktls_conn *conn, enum ktls_direction direction)
 }
 
 /* Where a peer is gone and the kernel's tls still holds a file's record, its close(2) raises
- * SIGPIPE (6.12, 7.2): held back and taken away, unless one was pending before. */
+ * SIGPIPE (6.12, 7.2). */
 static void close_quietly(int fd)
 {
-	static const struct timespec now;
-	sigset_t sigpipe, before, pending;
+	struct kern_sigpipe sigpipe = { .held = false };
 
-	sigemptyset(&sigpipe);
-	sigaddset(&sigpipe, SIGPIPE);
-	sigemptyset(&pending);
-	pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
-	sigpending(&pending);
+	kern_sigpipe_hold(&sigpipe);
 	close(fd);
-	if (!sigismember(&pending, SIGPIPE))
-		sigtimedwait(&sigpipe, NULL, &now);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	kern_sigpipe_release(&sigpipe);
 }
 
 static void close_socket(struct ktls_conn *conn)

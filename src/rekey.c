@@ -81,15 +81,14 @@ static int fail_ending(struct ktls_conn *conn)
 
 int ktls_rekey_end(struct ktls_conn *conn)
 {
-	const struct ktls_protect *protect = conn->half[KTLS_TX].protect;
-	int r = protect->flush(conn);
+	int r = ktls_conn_flush(conn);
 
 	if (!r && !conn->close_sent) {
 		r = ktls_post_send_alert(conn, false, KTLS_ALERT_CLOSE_NOTIFY);
 		if (!r) {
 			ktls_conn_end_tx(conn);
 			/* What the kernel still holds it would drop when the socket is closed. */
-			r = protect->flush(conn);
+			r = ktls_conn_flush(conn);
 		}
 	}
 	return r > 0 ? r : fail_ending(conn);
