@@ -283,6 +283,7 @@ static bool head_is_sane(const struct frozen *frozen, const struct ktls_config *
 	       frozen->header_len <= sizeof(frozen->header) &&
 	       frozen->alert_len < sizeof(frozen->alert) &&
 	       frozen->rekey_owed <= KTLS_REKEY_BOTH_WAYS &&
+	       (frozen->rekey_owed || !frozen->rekey_announced) &&
 	       frozen->rekey_ending <= KTLS_ENDING_TLS12;
 }
 
@@ -438,6 +439,9 @@ static int thaw(struct ktls_conn *conn, const struct frozen *frozen, const struc
 	if (!is_sane(frozen, conn->config, conn->fd) || !parts_agree(frozen))
 		return -KTLS_E_BAD_FROZEN;
 	thaw_conn(conn, frozen);
+	/* A KeyUpdate that went out is followed by its key. */
+	if (conn->rekey.announced && !ktls_rekey_possible(conn, KTLS_TX))
+		return -KTLS_E_BAD_FROZEN;
 	r = thaw_names(conn, parts);
 	if (!r)
 		r = thaw_bytes(conn, parts);
