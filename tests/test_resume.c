@@ -21,106 +21,18 @@
 #include "kit.h"
 #include "pair.h"
 #include "pki.h"
-
-enum {
-	SESSION_MAX = 16384,
-	EARLY_LIMIT = 4096,
-};
-
-static const char *const names[] = { "localhost", "other.example" };
-
-static struct ktls_config *new_config(enum ktls_role role, enum ktls_protocol protocol,
-				      unsigned int tickets)
-{
-	struct ktls_config *config;
-
-	cr_assert(!ktls_config_new(&config, role));
-	cr_assert(!ktls_config_set_protocols(config, protocol, protocol));
-	cr_assert(!ktls_config_set_tickets(config, tickets));
-	cr_assert(!ktls_config_set_offload(config, KTLS_TX, KTLS_OFFLOAD_NEVER, 0));
-	cr_assert(!ktls_config_set_offload(config, KTLS_RX, KTLS_OFFLOAD_NEVER, 0));
-	if (role == KTLS_SERVER) {
-		struct pki_identity identity = pki_issue(PKI_GOOD, false, names, 2);
-
-		cr_assert(!ktls_config_add_identity(config, identity.chain.data, identity.chain.len,
-						    identity.key.data, identity.key.len));
-		pki_identity_free(&identity);
-	} else {
-		struct pki_pem authority = pki_authority();
-
-		cr_assert(!ktls_config_add_trust(config, authority.data, authority.len));
-	}
-	return config;
-}
-
-struct session {
-	uint8_t data[SESSION_MAX];
-	size_t len;
-};
-
-/* Early data, if any, and the session to resume, if any. */
-struct visit {
-	const struct session *session;
-	const char *early;
-};
-
-static struct pair connect_pair(struct ktls_config *client, struct ktls_config *server,
-				const struct visit *visit)
-{
-	struct pair pair =
-		pair_join(ktls_config_ref(client), ktls_config_ref(server), "localhost", 0);
-	struct ktls_conn *conn = pair.conn[PAIR_CLIENT];
-	int rc[2];
-
-	if (visit->session)
-		cr_assert(!ktls_conn_set_session(conn, visit->session->data, visit->session->len));
-	if (visit->early)
-		cr_assert(!ktls_conn_set_early_data(conn, visit->early, strlen(visit->early)));
-	pair_handshake(&pair, rc);
-	for (int end = 0; end < 2; end++)
-		cr_assert(!rc[end], "end %d: %s", end, ktls_conn_error(pair.conn[end]));
-	return pair;
-}
-
-static struct ktls_info info_of(const struct ktls_conn *conn)
-{
-	struct ktls_info info;
-
-	cr_assert(!ktls_conn_get_info(conn, &info, sizeof(info)));
-	return info;
-}
-
-/* A connection with a ping either way; whether it was resumed; its session, if there is one. */
-static bool visit(struct ktls_config *client, struct ktls_config *server,
-		  const struct session *session, struct session *ret_session)
-{
-	struct pair pair = connect_pair(client, server, &(struct visit){ .session = session });
-	bool resumed = info_of(pair.conn[PAIR_CLIENT]).resumed;
-
-	cr_assert_eq(info_of(pair.conn[PAIR_SERVER]).resumed, resumed);
-	pair_move(&pair, PAIR_CLIENT, 10, 10);
-	pair_move(&pair, PAIR_SERVER, 10, 10);
-	if (ret_session) {
-		int r = ktls_conn_get_session(pair.conn[PAIR_CLIENT], ret_session->data,
-					      SESSION_MAX, &ret_session->len);
-
-		if (r < 0)
-			ret_session->len = 0;
-		cr_assert(!r || r == -ENODATA);
-	}
-	pair_close(&pair);
-	pair_free(&pair);
-	return resumed;
-}
+#include "visit.h"
 
 static const enum ktls_protocol protocols[] = { KTLS_TLS_1_2, KTLS_TLS_1_3 };
 
 Test(unit, a_session_is_resumed_again_and_again)
 {
 	for (int i = 0; i < 2; i++) {
-		struct ktls_config *client = new_config(KTLS_CLIENT, protocols[i], 1);
-		struct ktls_config *server = new_config(KTLS_SERVER, protocols[i], 2);
-		struct session session;
+		struct ktls_config *client =
+			visit_config(KTLS_CLIENT, protocols[i], KTLS_OFFLOAD_NEVER, 1);
+		struct ktls_config *server =
+			visit_config(KTLS_SERVER, protocols[i], KTLS_OFFLOAD_NEVER, 2);
+		struct visit_session session;
 
 		cr_assert(!visit(client, server, NULL, &session));
 		for (int round = 0; round < 5; round++) {
@@ -135,9 +47,11 @@ Test(unit, a_session_is_resumed_again_and_again)
 Test(unit, no_tickets_are_made_or_taken_unless_wanted)
 {
 	for (int i = 0; i < 4; i++) {
-		struct ktls_config *client = new_config(KTLS_CLIENT, protocols[i / 2], i % 2);
-		struct ktls_config *server = new_config(KTLS_SERVER, protocols[i / 2], !(i % 2));
-		struct session session;
+		struct ktls_config *client =
+			visit_config(KTLS_CLIENT, protocols[i / 2], KTLS_OFFLOAD_NEVER, i % 2);
+		struct ktls_config *server =
+			visit_config(KTLS_SERVER, protocols[i / 2], KTLS_OFFLOAD_NEVER, !(i % 2));
+		struct visit_session session;
 
 		cr_assert(!visit(client, server, NULL, &session));
 		cr_assert(!session.len);
@@ -148,9 +62,9 @@ Test(unit, no_tickets_are_made_or_taken_unless_wanted)
 
 Test(unit, a_server_that_never_writes_sends_no_ticket_and_one_that_does_sends_them_in_front)
 {
-	struct ktls_config *client = new_config(KTLS_CLIENT, KTLS_TLS_1_3, 2);
-	struct ktls_config *server = new_config(KTLS_SERVER, KTLS_TLS_1_3, 2);
-	struct pair pair = connect_pair(client, server, &(struct visit){ 0 });
+	struct ktls_config *client = visit_config(KTLS_CLIENT, KTLS_TLS_1_3, KTLS_OFFLOAD_NEVER, 2);
+	struct ktls_config *server = visit_config(KTLS_SERVER, KTLS_TLS_1_3, KTLS_OFFLOAD_NEVER, 2);
+	struct pair pair = visit_connect(client, server, NULL, NULL);
 	struct ktls_conn *conn = pair.conn[PAIR_SERVER];
 	uint8_t peeked[4096];
 	ssize_t got;
@@ -166,7 +80,7 @@ Test(unit, a_server_that_never_writes_sends_no_ticket_and_one_that_does_sends_th
 	got = recv(pair.fd[PAIR_CLIENT], peeked, sizeof(peeked), MSG_PEEK | MSG_DONTWAIT);
 	cr_assert(got > 5 && (size_t)got > 5 + ((size_t)peeked[3] << 8 | peeked[4]),
 		  "more than the record of the tickets is there");
-	cr_assert_eq(info_of(conn).records[KTLS_TX], 2);
+	cr_assert_eq(visit_info(conn).records[KTLS_TX], 2);
 	cr_assert_null(conn->resume);
 	pair_free(&pair);
 	ktls_config_unref(client);
@@ -175,17 +89,17 @@ Test(unit, a_server_that_never_writes_sends_no_ticket_and_one_that_does_sends_th
 
 Test(unit, a_client_keeps_the_handshake_only_until_its_tickets_came)
 {
-	struct ktls_config *client = new_config(KTLS_CLIENT, KTLS_TLS_1_3, 2);
-	struct ktls_config *server = new_config(KTLS_SERVER, KTLS_TLS_1_3, 2);
-	struct ktls_config *silent = new_config(KTLS_SERVER, KTLS_TLS_1_3, 0);
-	struct pair pair = connect_pair(client, server, &(struct visit){ 0 });
+	struct ktls_config *client = visit_config(KTLS_CLIENT, KTLS_TLS_1_3, KTLS_OFFLOAD_NEVER, 2);
+	struct ktls_config *server = visit_config(KTLS_SERVER, KTLS_TLS_1_3, KTLS_OFFLOAD_NEVER, 2);
+	struct ktls_config *silent = visit_config(KTLS_SERVER, KTLS_TLS_1_3, KTLS_OFFLOAD_NEVER, 0);
+	struct pair pair = visit_connect(client, server, NULL, NULL);
 
 	cr_assert_not_null(pair.conn[PAIR_CLIENT]->handshake);
 	pair_move(&pair, PAIR_SERVER, 1, 1);
 	cr_assert_null(pair.conn[PAIR_CLIENT]->handshake);
 	pair_free(&pair);
 
-	pair = connect_pair(client, silent, &(struct visit){ 0 });
+	pair = visit_connect(client, silent, NULL, NULL);
 	pair_move(&pair, PAIR_SERVER, 1 << 19, 1 << 16);
 	cr_assert_not_null(pair.conn[PAIR_CLIENT]->handshake);
 	pair_move(&pair, PAIR_SERVER, 1 << 20, 1 << 16);
@@ -212,13 +126,14 @@ static char *new_ticket_file(void)
 Test(unit, servers_that_share_a_file_resume_each_others_sessions_through_a_rotation)
 {
 	for (int i = 0; i < 2; i++) {
-		struct ktls_config *client = new_config(KTLS_CLIENT, protocols[i], 1);
+		struct ktls_config *client =
+			visit_config(KTLS_CLIENT, protocols[i], KTLS_OFFLOAD_NEVER, 1);
 		struct ktls_config *servers[2];
 		char *path = new_ticket_file();
-		struct session session;
+		struct visit_session session;
 
 		for (int s = 0; s < 2; s++) {
-			servers[s] = new_config(KTLS_SERVER, protocols[i], 1);
+			servers[s] = visit_config(KTLS_SERVER, protocols[i], KTLS_OFFLOAD_NEVER, 1);
 			cr_assert(!ktls_config_set_ticket_file(servers[s], path));
 		}
 		cr_assert(!visit(client, servers[0], NULL, &session));
@@ -227,7 +142,7 @@ Test(unit, servers_that_share_a_file_resume_each_others_sessions_through_a_rotat
 		cr_assert(!ktls_ticket_file_rotate(path));
 		for (int s = 0; s < 2; s++) {
 			ktls_config_unref(servers[s]);
-			servers[s] = new_config(KTLS_SERVER, protocols[i], 1);
+			servers[s] = visit_config(KTLS_SERVER, protocols[i], KTLS_OFFLOAD_NEVER, 1);
 			cr_assert(!ktls_config_set_ticket_file(servers[s], path));
 			cr_assert(visit(client, servers[s], &session, &session), "rotated");
 		}
@@ -241,10 +156,11 @@ Test(unit, servers_that_share_a_file_resume_each_others_sessions_through_a_rotat
 
 Test(unit, a_session_that_does_not_fit_is_refused)
 {
-	struct ktls_config *client = new_config(KTLS_CLIENT, KTLS_TLS_1_3, 1);
-	struct ktls_config *careless = new_config(KTLS_CLIENT, KTLS_TLS_1_3, 1);
-	struct ktls_config *server = new_config(KTLS_SERVER, KTLS_TLS_1_3, 1);
-	struct session good, unverified, bad;
+	struct ktls_config *client = visit_config(KTLS_CLIENT, KTLS_TLS_1_3, KTLS_OFFLOAD_NEVER, 1);
+	struct ktls_config *careless =
+		visit_config(KTLS_CLIENT, KTLS_TLS_1_3, KTLS_OFFLOAD_NEVER, 1);
+	struct ktls_config *server = visit_config(KTLS_SERVER, KTLS_TLS_1_3, KTLS_OFFLOAD_NEVER, 1);
+	struct visit_session good, unverified, bad;
 	struct ktls_conn *conn;
 	int fd[2];
 	size_t len;
@@ -288,10 +204,10 @@ Test(unit, a_session_that_does_not_fit_is_refused)
 
 Test(unit, the_room_for_a_session_is_told)
 {
-	struct ktls_config *client = new_config(KTLS_CLIENT, KTLS_TLS_1_3, 1);
-	struct ktls_config *server = new_config(KTLS_SERVER, KTLS_TLS_1_3, 1);
-	struct pair pair = connect_pair(client, server, &(struct visit){ 0 });
-	struct session session;
+	struct ktls_config *client = visit_config(KTLS_CLIENT, KTLS_TLS_1_3, KTLS_OFFLOAD_NEVER, 1);
+	struct ktls_config *server = visit_config(KTLS_SERVER, KTLS_TLS_1_3, KTLS_OFFLOAD_NEVER, 1);
+	struct pair pair = visit_connect(client, server, NULL, NULL);
+	struct visit_session session;
 
 	cr_assert_eq(ktls_conn_get_session(pair.conn[PAIR_CLIENT], NULL, 0, &session.len),
 		     -ENODATA);
@@ -307,9 +223,11 @@ Test(unit, the_room_for_a_session_is_told)
 Test(unit, a_session_older_than_its_life_is_not_resumed)
 {
 	for (int i = 0; i < 2; i++) {
-		struct ktls_config *client = new_config(KTLS_CLIENT, protocols[i], 1);
-		struct ktls_config *server = new_config(KTLS_SERVER, protocols[i], 1);
-		struct session session;
+		struct ktls_config *client =
+			visit_config(KTLS_CLIENT, protocols[i], KTLS_OFFLOAD_NEVER, 1);
+		struct ktls_config *server =
+			visit_config(KTLS_SERVER, protocols[i], KTLS_OFFLOAD_NEVER, 1);
+		struct visit_session session;
 
 		cr_assert(!ktls_config_set_ticket_lifetime(server, 1));
 		cr_assert(!visit(client, server, NULL, &session));
@@ -325,12 +243,15 @@ Test(unit, a_session_older_than_its_life_is_not_resumed)
 Test(unit, a_session_without_a_certificate_does_not_open_a_server_that_requires_one)
 {
 	for (int i = 0; i < 2; i++) {
-		struct ktls_config *client = new_config(KTLS_CLIENT, protocols[i], 1);
-		struct ktls_config *open = new_config(KTLS_SERVER, protocols[i], 1);
-		struct ktls_config *strict = new_config(KTLS_SERVER, protocols[i], 1);
+		struct ktls_config *client =
+			visit_config(KTLS_CLIENT, protocols[i], KTLS_OFFLOAD_NEVER, 1);
+		struct ktls_config *open =
+			visit_config(KTLS_SERVER, protocols[i], KTLS_OFFLOAD_NEVER, 1);
+		struct ktls_config *strict =
+			visit_config(KTLS_SERVER, protocols[i], KTLS_OFFLOAD_NEVER, 1);
 		struct pki_pem authority = pki_authority();
 		char *path = new_ticket_file();
-		struct session session;
+		struct visit_session session;
 		struct pair pair;
 		int rc[2];
 
@@ -357,82 +278,51 @@ Test(unit, a_session_without_a_certificate_does_not_open_a_server_that_requires_
 
 static struct ktls_config *new_early_server(void)
 {
-	struct ktls_config *server = new_config(KTLS_SERVER, KTLS_TLS_1_3, 1);
+	struct ktls_config *server = visit_config(KTLS_SERVER, KTLS_TLS_1_3, KTLS_OFFLOAD_NEVER, 1);
 
-	cr_assert(!ktls_config_set_early_data(server, EARLY_LIMIT));
+	cr_assert(!ktls_config_set_early_data(server, VISIT_EARLY_LIMIT));
 	return server;
-}
-
-static void expect_early(struct ktls_conn *server, const char *expected)
-{
-	char bytes[EARLY_LIMIT + 1];
-	size_t got = 0, n;
-
-	do {
-		cr_assert(!ktls_conn_read_early_data(server, bytes + got, 7, &n));
-		got += n;
-	} while (n);
-	cr_assert(got == strlen(expected) && !memcmp(bytes, expected, got), "%zu bytes", got);
-}
-
-/* What became of the data, at both ends; the connection works in any case. */
-static void expect_outcome(struct ktls_config *client, struct ktls_config *server,
-			   const struct session *session, const char *early,
-			   enum ktls_early_data outcome)
-{
-	struct pair pair =
-		connect_pair(client, server, &(struct visit){ .session = session, .early = early });
-	bool accepted = outcome == KTLS_EARLY_DATA_ACCEPTED;
-
-	cr_assert_eq(info_of(pair.conn[PAIR_CLIENT]).early_data, outcome);
-	cr_assert_eq(info_of(pair.conn[PAIR_SERVER]).early_data,
-		     accepted ? KTLS_EARLY_DATA_ACCEPTED : KTLS_EARLY_DATA_NONE);
-	expect_early(pair.conn[PAIR_SERVER], accepted ? early : "");
-	pair_move(&pair, PAIR_CLIENT, 100000, 5000);
-	pair_move(&pair, PAIR_SERVER, 100000, 5000);
-	pair_close(&pair);
-	pair_free(&pair);
 }
 
 Test(unit, early_data_arrives_apart)
 {
-	struct ktls_config *client = new_config(KTLS_CLIENT, KTLS_TLS_1_3, 1);
+	struct ktls_config *client = visit_config(KTLS_CLIENT, KTLS_TLS_1_3, KTLS_OFFLOAD_NEVER, 1);
 	struct ktls_config *server = new_early_server();
-	struct session session;
-	char full[EARLY_LIMIT + 1];
+	struct visit_session session;
+	char full[VISIT_EARLY_LIMIT + 1];
 
-	memset(full, 'f', EARLY_LIMIT);
-	full[EARLY_LIMIT] = '\0';
+	memset(full, 'f', VISIT_EARLY_LIMIT);
+	full[VISIT_EARLY_LIMIT] = '\0';
 	cr_assert(!visit(client, server, NULL, &session));
-	expect_outcome(client, server, &session, "GET / early", KTLS_EARLY_DATA_ACCEPTED);
+	visit_early(client, server, &session, "GET / early", KTLS_EARLY_DATA_ACCEPTED);
 	cr_assert(visit(client, server, &session, &session));
-	expect_outcome(client, server, &session, full, KTLS_EARLY_DATA_ACCEPTED);
+	visit_early(client, server, &session, full, KTLS_EARLY_DATA_ACCEPTED);
 	ktls_config_unref(client);
 	ktls_config_unref(server);
 }
 
 Test(unit, early_data_beyond_the_limit_or_unwanted_is_reported_lost)
 {
-	struct ktls_config *client = new_config(KTLS_CLIENT, KTLS_TLS_1_3, 1);
+	struct ktls_config *client = visit_config(KTLS_CLIENT, KTLS_TLS_1_3, KTLS_OFFLOAD_NEVER, 1);
 	struct ktls_config *server = new_early_server();
-	struct ktls_config *plain = new_config(KTLS_SERVER, KTLS_TLS_1_3, 1);
-	struct session session;
-	char more[EARLY_LIMIT + 2];
+	struct ktls_config *plain = visit_config(KTLS_SERVER, KTLS_TLS_1_3, KTLS_OFFLOAD_NEVER, 1);
+	struct visit_session session;
+	char more[VISIT_EARLY_LIMIT + 2];
 
-	memset(more, 'm', EARLY_LIMIT + 1);
-	more[EARLY_LIMIT + 1] = '\0';
+	memset(more, 'm', VISIT_EARLY_LIMIT + 1);
+	more[VISIT_EARLY_LIMIT + 1] = '\0';
 	cr_assert(!visit(client, server, NULL, &session));
-	expect_outcome(client, server, &session, more, KTLS_EARLY_DATA_REJECTED);
-	expect_outcome(client, plain, &session, "unwanted", KTLS_EARLY_DATA_REJECTED);
+	visit_early(client, server, &session, more, KTLS_EARLY_DATA_REJECTED);
+	visit_early(client, plain, &session, "unwanted", KTLS_EARLY_DATA_REJECTED);
 	cr_assert(!visit(client, plain, NULL, &session));
-	expect_outcome(client, plain, &session, "never allowed", KTLS_EARLY_DATA_REJECTED);
+	visit_early(client, plain, &session, "never allowed", KTLS_EARLY_DATA_REJECTED);
 	ktls_config_unref(client);
 	ktls_config_unref(server);
 	ktls_config_unref(plain);
 }
 
 /* What the client's first flight was, to be sent again by somebody who saw it pass. */
-static size_t first_flight(struct ktls_config *client, const struct session *session,
+static size_t first_flight(struct ktls_config *client, const struct visit_session *session,
 			   uint8_t *ret_flight, size_t size)
 {
 	struct ktls_conn *conn;
@@ -491,9 +381,9 @@ static int store_add(void *context, const void *key, size_t len, uint64_t expire
 
 Test(unit, a_replayed_flight_is_refused)
 {
-	struct ktls_config *client = new_config(KTLS_CLIENT, KTLS_TLS_1_3, 1);
+	struct ktls_config *client = visit_config(KTLS_CLIENT, KTLS_TLS_1_3, KTLS_OFFLOAD_NEVER, 1);
 	struct ktls_config *server = new_early_server();
-	struct session session;
+	struct visit_session session;
 	uint8_t flight[8192];
 	size_t len;
 
@@ -502,23 +392,23 @@ Test(unit, a_replayed_flight_is_refused)
 	cr_assert(server_accepts(server, flight, len));
 	cr_assert(!server_accepts(server, flight, len), "a replay");
 	cr_assert(!server_accepts(server, flight, len), "another");
-	expect_outcome(client, server, &session, "another hello", KTLS_EARLY_DATA_ACCEPTED);
+	visit_early(client, server, &session, "another hello", KTLS_EARLY_DATA_ACCEPTED);
 	ktls_config_unref(client);
 	ktls_config_unref(server);
 }
 
 Test(unit, a_store_of_the_callers_decides)
 {
-	struct ktls_config *client = new_config(KTLS_CLIENT, KTLS_TLS_1_3, 1);
+	struct ktls_config *client = visit_config(KTLS_CLIENT, KTLS_TLS_1_3, KTLS_OFFLOAD_NEVER, 1);
 	struct ktls_config *server = new_early_server();
 	struct store store = { .answer = 0 };
-	struct session session;
+	struct visit_session session;
 
 	cr_assert(!ktls_config_set_replay_store(server, store_add, &store));
 	cr_assert(!visit(client, server, NULL, &session));
-	expect_outcome(client, server, &session, "first", KTLS_EARLY_DATA_ACCEPTED);
+	visit_early(client, server, &session, "first", KTLS_EARLY_DATA_ACCEPTED);
 	store.answer = -EEXIST;
-	expect_outcome(client, server, &session, "second", KTLS_EARLY_DATA_REJECTED);
+	visit_early(client, server, &session, "second", KTLS_EARLY_DATA_REJECTED);
 	cr_assert_eq(store.calls, 2);
 	ktls_config_unref(client);
 	ktls_config_unref(server);
