@@ -62,6 +62,11 @@ static const struct offence offences[] = {
 	  KTLS_ALERT_UNEXPECTED_MESSAGE },
 	{ "an empty body", 0, 0, BYTES("\x17\3\3\0\0\x17\3\3\0\0\x17\3\3\0\0"), true,
 	  -KTLS_E_BAD_MAC, KTLS_ALERT_BAD_RECORD_MAC },
+	{ "a bare alert", 0, 0, BYTES("\x15\3\3\0\2\2\x28------------"), true, -KTLS_E_BAD_MAC,
+	  KTLS_ALERT_BAD_RECORD_MAC },
+	{ "a bare change_cipher_spec", 0, 0, BYTES("\x14\3\3\0\1\1------------"), true,
+	  -KTLS_E_BAD_MAC, KTLS_ALERT_BAD_RECORD_MAC },
+	{ "type 255", 0, 255, BYTES("\1"), false, -KTLS_E_PROTOCOL, KTLS_ALERT_UNEXPECTED_MESSAGE },
 	{ "Finished", 0, 22, BYTES("\x14\0\0\1\0"), false, -KTLS_E_PROTOCOL,
 	  KTLS_ALERT_UNEXPECTED_MESSAGE },
 	{ "a KeyUpdate in TLS 1.2", KTLS_TLS_1_2, 22, BYTES("\x18\0\0\1\0"), false,
@@ -233,6 +238,64 @@ Test(kernel, requested_keys_are_answered_before_the_next_byte)
 		cr_assert(!ktls_conn_get_info(attacker.victim, &info, sizeof(info)));
 		cr_assert(info.key_updates[KTLS_RX] == 50 && info.key_updates[KTLS_TX] == 50);
 		cr_assert(info.protection[KTLS_RX] == KTLS_PROTECTION_KERNEL);
+		attacker_free(&attacker);
+	}
+}
+
+/* A message must not straddle a change (RFC 8446 5.1). A kernel that changes keys stops at any
+ * message that begins like a KeyUpdate, and goes on only with a new key, which none of these gets;
+ * without one it is as in userspace. */
+Test(kernel, a_message_that_straddles_a_new_key_is_refused)
+{
+	static const struct {
+		const char *half;
+		size_t len;
+		int code;
+		enum ktls_alert alert;
+	} rows[] = {
+		{ "\4\0\1\0--", 6, -KTLS_E_BAD_MAC, KTLS_ALERT_BAD_RECORD_MAC },
+		{ "\x18\0\0", 3, -KTLS_E_PROTOCOL, KTLS_ALERT_DECODE_ERROR },
+		{ "\x18\0\0\1", 4, -KTLS_E_PROTOCOL, KTLS_ALERT_UNEXPECTED_MESSAGE },
+	};
+	struct ktls_probe probe;
+
+	cr_assert(!ktls_probe(&probe, sizeof(probe)));
+	for (size_t i = 0; i < 4 * sizeof(rows) / sizeof(rows[0]); i++) {
+		bool stops = !probe.rekey[KTLS_RX];
+		struct attacker attacker;
+
+		/* Tickets are for clients. */
+		if (i < 4 && i & 1)
+			continue;
+		attacker = new_attacker(KTLS_TLS_1_3, (int)(i % 4));
+		attacker_send(&attacker, KERN_RECORD_HANDSHAKE, rows[i / 4].half, rows[i / 4].len);
+		attacker_send(&attacker, KERN_RECORD_HANDSHAKE, "\x18\0\0\1\0", 5);
+		attacker_next_key(&attacker, KTLS_TX);
+		attacker_send(&attacker, KERN_RECORD_DATA, "data", 4);
+		attacker_expect_failure(&attacker, stops ? -KTLS_E_REKEY : rows[i / 4].code,
+					stops ? KTLS_ALERT_INTERNAL_ERROR : rows[i / 4].alert,
+					"a message across a new key");
+		attacker_free(&attacker);
+	}
+}
+
+/* In pieces it is legal, and nobody's habit: the kernel, which looks at its first byte alone, asks
+ * for the new key before the rest can be read. */
+Test(kernel, an_update_in_pieces_is_taken_or_the_end)
+{
+	struct ktls_probe probe;
+
+	cr_assert(!ktls_probe(&probe, sizeof(probe)));
+	for (int i = 0; i < 4; i++) {
+		struct attacker attacker = new_attacker(KTLS_TLS_1_3, i);
+
+		attacker_send(&attacker, KERN_RECORD_HANDSHAKE, "\x18\0", 2);
+		attacker_send(&attacker, KERN_RECORD_HANDSHAKE, "\0\1\0", 3);
+		attacker_next_key(&attacker, KTLS_TX);
+		attacker_expect_failure(&attacker, -KTLS_E_REKEY,
+					probe.rekey[KTLS_RX] ? KTLS_ALERT_CLOSE_NOTIFY
+							     : KTLS_ALERT_INTERNAL_ERROR,
+					"a KeyUpdate in two records");
 		attacker_free(&attacker);
 	}
 }

@@ -56,6 +56,58 @@ Test(unit, a_cursors_window_begins_where_it_stands_and_holds_no_empty_piece)
 	cr_assert_eq(ktls_cursor_left(&cursor), 3, "a window does not move the cursor");
 }
 
+Test(unit, a_limited_cursor_ends_before_its_list)
+{
+	for (size_t limit = 0; limit <= 8; limit++) {
+		struct ktls_cursor cursor = { .iov = pieces, .count = PIECES_N };
+		size_t visible = limit < 6 ? limit : 6, seen = 0;
+		struct iovec window[PIECES_N];
+		char text[8] = "";
+		int n;
+
+		ktls_cursor_limit(&cursor, limit);
+		cr_assert_eq(ktls_cursor_left(&cursor), visible);
+		n = ktls_cursor_window(&cursor, window, PIECES_N);
+		for (int i = 0; i < n; i++) {
+			cr_assert(window[i].iov_len > 0);
+			seen += window[i].iov_len;
+		}
+		cr_assert_eq(seen, visible);
+		cr_assert_eq(ktls_cursor_read(&cursor, text, 8), visible);
+		cr_assert(!memcmp(text, "abcdef", visible) && !text[visible]);
+		cr_assert_eq(ktls_cursor_left(&cursor), 0);
+		cr_assert_eq(ktls_cursor_window(&cursor, window, PIECES_N), 0);
+	}
+}
+
+Test(unit, a_cursor_is_limited_from_where_it_stands_and_never_widened)
+{
+	for (size_t at = 0; at <= 6; at++) {
+		struct ktls_cursor cursor = { .iov = pieces, .count = PIECES_N };
+		size_t left = 6 - at < 2 ? 6 - at : 2;
+		char text[8] = "";
+
+		ktls_cursor_advance(&cursor, at);
+		ktls_cursor_limit(&cursor, 2);
+		ktls_cursor_limit(&cursor, UINT64_MAX);
+		ktls_cursor_limit(&cursor, 4);
+		cr_assert_eq(ktls_cursor_left(&cursor), left);
+		cr_assert_eq(ktls_cursor_read(&cursor, text, 8), left);
+		cr_assert(!memcmp(text, "abcdef" + at, left));
+	}
+}
+
+Test(unit, a_limited_cursor_writes_no_further)
+{
+	char first[2] = "--", second[4] = "---";
+	struct iovec iov[] = { { first, 2 }, { NULL, 0 }, { second, 3 } };
+	struct ktls_cursor cursor = { .iov = iov, .count = 3 };
+
+	ktls_cursor_limit(&cursor, 3);
+	cr_assert_eq(ktls_cursor_write(&cursor, "abcdefg", 7), 3);
+	cr_assert(!memcmp(first, "ab", 2) && !memcmp(second, "c--", 3));
+}
+
 Test(unit, a_cursor_writes_across_pieces)
 {
 	char first[2], second[3];

@@ -180,6 +180,40 @@ Test(unit, an_update_of_another_form_is_refused)
 	}
 }
 
+/* A message must not straddle a change (RFC 8446 5.1). Behind half a message the KeyUpdate is none:
+ * it is the message's rest, as far as that goes. */
+Test(unit, a_message_that_straddles_a_new_key_is_refused)
+{
+	static const struct {
+		const char *half;
+		size_t len;
+		bool client_only;
+		int code;
+		enum ktls_alert alert;
+	} rows[] = {
+		{ "\4\0\1\0--", 6, true, -KTLS_E_BAD_MAC, KTLS_ALERT_BAD_RECORD_MAC },
+		{ "\4\0", 2, true, -KTLS_E_BAD_MAC, KTLS_ALERT_BAD_RECORD_MAC },
+		{ "\x18", 1, false, -KTLS_E_PROTOCOL, KTLS_ALERT_DECODE_ERROR },
+		{ "\x18\0\0", 3, false, -KTLS_E_PROTOCOL, KTLS_ALERT_DECODE_ERROR },
+		{ "\x18\0\0\1", 4, false, -KTLS_E_PROTOCOL, KTLS_ALERT_UNEXPECTED_MESSAGE },
+	};
+
+	for (size_t i = 0; i < 4 * sizeof(rows) / sizeof(rows[0]); i++) {
+		struct attacker attacker;
+
+		if (rows[i / 4].client_only && i % 2 == PAIR_SERVER)
+			continue;
+		attacker = new_attacker(i % 2);
+		attacker.buffer_len = i & 2 ? 1 : 4096;
+		attacker_send(&attacker, KERN_RECORD_HANDSHAKE, rows[i / 4].half, rows[i / 4].len);
+		send_update(&attacker, false);
+		attacker_send(&attacker, KERN_RECORD_DATA, "data", 4);
+		attacker_expect_failure(&attacker, rows[i / 4].code, rows[i / 4].alert,
+					"a message across a new key");
+		attacker_free(&attacker);
+	}
+}
+
 Test(unit, a_record_under_the_old_key_is_a_forgery)
 {
 	for (int victim = 0; victim < 2; victim++) {
