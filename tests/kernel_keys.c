@@ -11,17 +11,21 @@
 
 #include <ktls/limits.h>
 
+#include "attacker.h"
 #include "conn.h"
 #include "kit.h"
 #include "rekeying.h"
 #include "seam.h"
 #include "sizing.h"
 #include "tap.h"
+#include "upload.h"
 
 enum {
 	FILE_MIB = 8,
 	CHANGES = 1000,
 	LIMIT = 10,
+	STORM = 5000,
+	STORM_BATCH = 500,
 	LEVEL_TLS = 282,
 	NAME_TX = 1,
 };
@@ -263,6 +267,45 @@ Test(kernel, a_key_that_is_refused_is_the_end)
 		cr_assert(ktls_conn_write(pair.conn[i], "data", 4, KTLS_NOW, &n) == -KTLS_E_REKEY);
 		seam_end();
 		pair_free(&pair);
+	}
+}
+
+/* Peers that ask */
+
+Test(kernel, a_client_may_write_much_before_it_reads)
+{
+	upload_run(KTLS_TLS_1_2, required, false);
+	upload_run(KTLS_TLS_1_3, required, false);
+}
+
+Test(kernel, a_client_may_ask_for_keys_all_the_while)
+{
+	upload_run(KTLS_TLS_1_3, with_rekey, true);
+}
+
+Test(kernel, a_storm_of_requests_is_owed_one_answer)
+{
+	require_rekey();
+	for (int victim = 0; victim < 2; victim++) {
+		struct attacker attacker = attacker_new(KTLS_TLS_1_3, victim, required, required);
+		uint8_t data[JUDGE_RECORD_MAX], type;
+		size_t len;
+
+		for (int i = 1; i <= STORM; i++) {
+			attacker_send(&attacker, KERN_RECORD_HANDSHAKE, "\x18\0\0\1\1", 5);
+			attacker_next_key(&attacker, KTLS_TX);
+			if (i % STORM_BATCH == 0)
+				cr_assert(attacker_victim_reads(&attacker) == KTLS_WANT_READ, "%s",
+					  ktls_conn_error(attacker.victim));
+		}
+		cr_assert(attacker.victim->half[KTLS_RX].key_updates == STORM);
+		cr_assert(!ktls_conn_write(attacker.victim, "", 0, KTLS_NOW, &len));
+		cr_assert(attacker_receive(&attacker, &type, data, &len));
+		cr_assert(type == KERN_RECORD_HANDSHAKE && len == 5 && !data[4]);
+		attacker_next_key(&attacker, KTLS_RX);
+		attacker_expect_alive(&attacker, "after a storm");
+		cr_assert(attacker.victim->half[KTLS_TX].key_updates == 1);
+		attacker_free(&attacker);
 	}
 }
 
