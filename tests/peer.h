@@ -18,7 +18,7 @@
 enum peer_limit {
 	PEER_NO_LIMIT = 0,
 	PEER_RECORD_SIZE_LIMIT,	  /* RFC 8449 */
-	PEER_MAX_FRAGMENT_LENGTH, /* RFC 6066 4; a client's */
+	PEER_MAX_FRAGMENT_LENGTH, /* RFC 6066 4; a client's, which sends RFC 8449's beside it */
 };
 
 struct peer_options {
