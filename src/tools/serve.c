@@ -29,6 +29,8 @@ static const char help[] =
 	"  --cert FILE         our certificate, then its chain: PEM or DER\n"
 	"  --key FILE          its private key\n"
 	"  --self-signed       a throw-away certificate for localhost instead\n"
+	"  --ticket-file FILE  the keys of session tickets, which servers share to resume\n"
+	"                      each other's sessions; see ktls rotate. Default: own ones\n"
 	"  --offload WHEN      which records the kernel protects: auto (default), off, tx,\n"
 	"                      rx, both (where it can), required (or no connection)\n"
 	"  --verbose           a line on stderr for each request and error\n"
@@ -39,6 +41,7 @@ struct options {
 	const char *root;
 	const char *cert;
 	const char *key;
+	const char *ticket_file;
 	const char *offload;
 	bool self_signed;
 	bool verbose;
@@ -51,6 +54,7 @@ enum option_code {
 	OPTION_CERT,
 	OPTION_KEY,
 	OPTION_SELF_SIGNED,
+	OPTION_TICKET_FILE,
 	OPTION_OFFLOAD,
 	OPTION_VERBOSE,
 	OPTION_HELP,
@@ -62,6 +66,7 @@ static const struct option long_options[] = {
 	{ "cert", required_argument, NULL, OPTION_CERT },
 	{ "key", required_argument, NULL, OPTION_KEY },
 	{ "self-signed", no_argument, NULL, OPTION_SELF_SIGNED },
+	{ "ticket-file", required_argument, NULL, OPTION_TICKET_FILE },
 	{ "offload", required_argument, NULL, OPTION_OFFLOAD },
 	{ "verbose", no_argument, NULL, OPTION_VERBOSE },
 	{ "help", no_argument, NULL, OPTION_HELP },
@@ -89,6 +94,9 @@ static int parse_options(int argc, char *argv[], struct options *options)
 			break;
 		case OPTION_SELF_SIGNED:
 			options->self_signed = true;
+			break;
+		case OPTION_TICKET_FILE:
+			options->ticket_file = optarg;
 			break;
 		case OPTION_OFFLOAD:
 			options->offload = optarg;
@@ -147,6 +155,8 @@ static int make_config(struct ktls_config **ret_config, const struct options *op
 		return tool_usage(command);
 	}
 	r = add_identity(config, options);
+	if (!r && options->ticket_file)
+		r = ktls_config_set_ticket_file(config, options->ticket_file);
 	if (r)
 		return tool_fail(TOOL_EXIT_FAILED, command, "%s", ktls_config_error(config));
 	*ret_config = config;
