@@ -7,7 +7,7 @@
  * of a real peer takes every path on which a call wants to be called again.
  *
  *   peer connect PORT [OPTION...]     to 127.0.0.1
- *   peer listen PORT [OPTION...]      one connection; port 0 takes a free one: "port=N" on stderr
+ *   peer listen PORT [OPTION...]      port 0 takes a free one: "port=N" on stderr
  *
  *   --ca FILE, --name NAME       client: whom to trust, and the name to verify (localhost)
  *   --cert FILE, --key FILE      server: the identity
@@ -16,6 +16,11 @@
  *   --offload WHEN               auto, never, at-once, at-sendfile, required
  *   --echo                       sends back what comes instead of stdin
  *   --file FILE                  sends it with ktls_conn_sendfile() before anything of stdin
+ *   --visits N                   server: so many connections, one after another (1)
+ *   --tickets N                  how many to give, or to take
+ *   --ticket-file FILE           server: their keys
+ *   --session FILE               client: resumes what is in it, and writes there what came
+ *   --early-data FILE|BYTES      client: sends the file; server: takes so many bytes, to stdout
  *
  * The end of stdin is our close_notify; the peer's ends the reading, and then we end, too. Exit
  * status: 0 if both ends closed in order, 1 if not, 2 for a command line that is none.
@@ -55,6 +60,11 @@ struct options {
 	const char *cipher;
 	const char *offload;
 	const char *file;
+	const char *visits;
+	const char *tickets;
+	const char *ticket_file;
+	const char *session;
+	const char *early_data;
 };
 
 struct pump {
@@ -67,6 +77,7 @@ struct pump {
 	bool unsettled; /* the last write is to be called again */
 	int rx, tx;	/* the latest answers */
 	bool rx_ended, tx_ended;
+	const char *session; /* where to keep it, or NULL */
 	bool progress;
 	unsigned int fruitless; /* turns in a row that moved nothing */
 	char buf[LIMIT_BUFFER];
@@ -95,6 +106,11 @@ static bool parse_options(int argc, char *argv[], struct options *options)
 		{ "cipher", &options->cipher },
 		{ "offload", &options->offload },
 		{ "file", &options->file },
+		{ "visits", &options->visits },
+		{ "tickets", &options->tickets },
+		{ "ticket-file", &options->ticket_file },
+		{ "session", &options->session },
+		{ "early-data", &options->early_data },
 	};
 	enum {
 		N = sizeof(table) / sizeof(*table)
@@ -174,6 +190,12 @@ static int set_all(struct ktls_config *config, const struct options *options)
 		r = ktls_config_add_trust_file(config, options->ca);
 	if (!r && options->cert)
 		r = ktls_config_add_identity_file(config, options->cert, options->key);
+	if (!r && options->tickets)
+		r = ktls_config_set_tickets(config, (unsigned int)atoi(options->tickets));
+	if (!r && options->ticket_file)
+		r = ktls_config_set_ticket_file(config, options->ticket_file);
+	if (!r && options->listen && options->early_data)
+		r = ktls_config_set_early_data(config, (uint32_t)atoi(options->early_data));
 	return r;
 }
 
@@ -197,7 +219,7 @@ static int open_socket(const struct options *options)
 	    getsockname(fd, (struct sockaddr *)&address, &len))
 		return -1;
 	fprintf(stderr, "port=%u\n", ntohs(address.sin_port));
-	return accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	return fd;
 }
 
 /* Bytes */
@@ -221,6 +243,52 @@ static void write_out(const char *buf, size_t len)
 	}
 }
 
+static size_t read_small(const char *path, char *ret_bytes)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, ret_bytes, LIMIT_BUFFER);
+
+	if (fd >= 0)
+		close(fd);
+	return n < 0 ? 0 : (size_t)n;
+}
+
+/* A session is resumed if there is one; early data must be there. */
+static int offer(struct ktls_conn *conn, const struct options *options)
+{
+	char bytes[LIMIT_BUFFER];
+	size_t len = options->session ? read_small(options->session, bytes) : 0;
+	int r = len ? ktls_conn_set_session(conn, bytes, len) : 0;
+
+	if (r || !options->early_data)
+		return r;
+	return ktls_conn_set_early_data(conn, bytes, read_small(options->early_data, bytes));
+}
+
+static void take_early_data(struct ktls_conn *conn)
+{
+	char bytes[LIMIT_BUFFER];
+	size_t n;
+
+	while (!ktls_conn_read_early_data(conn, bytes, sizeof(bytes), &n) && n)
+		write_out(bytes, n);
+}
+
+static void keep_session(const struct ktls_conn *conn, const char *path)
+{
+	char bytes[LIMIT_BUFFER];
+	size_t len;
+	int fd, r = ktls_conn_get_session(conn, bytes, sizeof(bytes), &len);
+
+	fprintf(stderr, "session=%s\n", ktls_strerrorname(r));
+	if (r)
+		return;
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, bytes, len) != (ssize_t)len)
+		exit(die(path, strerror(errno)));
+	close(fd);
+}
+
 static void step_rx(struct pump *pump)
 {
 	char own[LIMIT_BUFFER];
@@ -234,6 +302,9 @@ static void step_rx(struct pump *pump)
 	pump->rx_ended = pump->rx && !is_want(pump->rx);
 	if (pump->rx_ended)
 		pump->in_ended = true;
+	/* Not later: a failure would take it. */
+	if (pump->rx_ended && pump->session)
+		keep_session(pump->conn, pump->session);
 	if (is_want(pump->rx))
 		return;
 	pump->progress = true;
@@ -362,6 +433,7 @@ static void print_facts(struct ktls_conn *conn)
 		return;
 	fprintf(stderr, "protocol=%s\ncipher=%s\nsuite=%s\n", ktls_protocol_name(info.protocol),
 		ktls_cipher_name(info.cipher), info.suite);
+	fprintf(stderr, "resumed=%u\nearly_data=%u\n", info.resumed, info.early_data);
 	print_direction(&info, KTLS_TX);
 	print_direction(&info, KTLS_RX);
 }
@@ -372,7 +444,11 @@ static int talk(struct ktls_conn *conn, int fd, const struct options *options)
 	struct stat stat = { 0 };
 	int r;
 
-	pump = (struct pump){ .conn = conn, .fd = fd, .echo = options->echo, .file_fd = -1 };
+	pump = (struct pump){ .conn = conn,
+			      .fd = fd,
+			      .echo = options->echo,
+			      .file_fd = -1,
+			      .session = options->session };
 	if (options->file) {
 		pump.file_fd = open(options->file, O_RDONLY | O_CLOEXEC);
 		if (pump.file_fd < 0 || fstat(pump.file_fd, &stat))
@@ -382,6 +458,8 @@ static int talk(struct ktls_conn *conn, int fd, const struct options *options)
 	r = ktls_conn_handshake(conn, KTLS_FOREVER);
 	fprintf(stderr, "handshake=%s\n", ktls_strerrorname(r));
 	if (!r) {
+		if (options->listen)
+			take_early_data(conn);
 		run(&pump);
 		fprintf(stderr, "read=%s\nwrite=%s\n", ktls_strerrorname(pump.rx),
 			ktls_strerrorname(pump.tx));
@@ -390,11 +468,31 @@ static int talk(struct ktls_conn *conn, int fd, const struct options *options)
 	return !r && pump.rx == KTLS_EOF && pump.tx == KTLS_DONE ? 0 : 1;
 }
 
+/* A connection, from its socket to its end. */
+static int visit(struct ktls_config *config, int fd, const struct options *options)
+{
+	struct ktls_conn *conn;
+	int r;
+
+	if (fd < 0)
+		return die("socket", strerror(errno));
+	r = ktls_conn_new(&conn, config, fd);
+	if (!r && !options->listen)
+		r = ktls_conn_set_server_name(conn, options->name);
+	if (!r && !options->listen)
+		r = offer(conn, options);
+	if (r)
+		return die("connection", ktls_strerror(r));
+	r = talk(conn, fd, options);
+	ktls_conn_free(conn);
+	close(fd);
+	return r;
+}
+
 int main(int argc, char *argv[])
 {
-	struct options options = { .name = "localhost" };
+	struct options options = { .name = "localhost", .visits = "1" };
 	struct ktls_config *config;
-	struct ktls_conn *conn;
 	int fd, r;
 
 	if (!parse_options(argc, argv, &options))
@@ -410,14 +508,12 @@ int main(int argc, char *argv[])
 	fd = open_socket(&options);
 	if (fd < 0)
 		return die("socket", strerror(errno));
-	r = ktls_conn_new(&conn, config, fd);
-	if (!r && !options.listen)
-		r = ktls_conn_set_server_name(conn, options.name);
-	if (r)
-		return die("connection", ktls_strerror(r));
-	r = talk(conn, fd, &options);
-	ktls_conn_free(conn);
+	if (!options.listen)
+		r = visit(config, fd, &options);
+	for (int i = 0; options.listen && !r && i < atoi(options.visits); i++)
+		r = visit(config, accept4(fd, NULL, NULL, SOCK_CLOEXEC), &options);
 	ktls_config_unref(config);
-	close(fd);
+	if (options.listen)
+		close(fd);
 	return r;
 }
