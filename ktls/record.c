@@ -242,9 +242,9 @@ static int receive_message(int fd, const struct iovec *iov, size_t iovcnt, uint8
 int kern_recv(int fd, const struct iovec *iov, int iovcnt, uint8_t *ret_type, bool *ret_end,
 	      size_t *ret_n)
 {
-	size_t total, n;
-	uint8_t type;
-	int flags, r;
+	size_t total, n = 0;
+	uint8_t type = KERN_RECORD_NONE;
+	int flags = 0, r;
 
 	if (iovcnt < 0)
 		return -EINVAL;
@@ -254,15 +254,9 @@ int kern_recv(int fd, const struct iovec *iov, int iovcnt, uint8_t *ret_type, bo
 	if (!total)
 		return -EINVAL; /* its answer could not be told from the end */
 
-	/* Empty data records, then the end or a record of another type, are 0 bytes of data: not
-	 * the end. Each round takes at least one record, and the second meets what stopped the
-	 * first. */
-	do {
-		r = receive_message(fd, iov, (size_t)iovcnt, &type, &flags, &n);
-		if (r < 0)
-			return r;
-	} while (!n && type == KERN_RECORD_DATA);
-
+	r = receive_message(fd, iov, (size_t)iovcnt, &type, &flags, &n);
+	if (r < 0)
+		return r;
 	if (n && type == KERN_RECORD_NONE)
 		return -EPROTO;
 	*ret_type = type;

@@ -6,6 +6,7 @@
  */
 
 #include <criterion/criterion.h>
+#include <poll.h>
 #include <string.h>
 
 #include "attacker.h"
@@ -13,6 +14,7 @@
 
 enum {
 	EMPTY_MAX = 32,
+	FLOOD = 1000, /* records */
 };
 
 static const enum ktls_protocol protocols[] = { KTLS_TLS_1_2, KTLS_TLS_1_3 };
@@ -124,6 +126,24 @@ Test(kernel, some_empty_data_records_are_borne)
 		for (int n = 0; n < EMPTY_MAX; n++)
 			attacker_send(&attacker, KERN_RECORD_DATA, NULL, 0);
 		attacker_expect_alive(&attacker, "empty records, then data");
+		attacker_free(&attacker);
+	}
+}
+
+/* The kernel swallows them without a word; they cost no more than they do the sender, and what
+ * comes between them is delivered. */
+Test(kernel, a_flood_of_empty_data_records_is_borne)
+{
+	for (int i = 0; i < 4; i++) {
+		struct attacker attacker = new_attacker(protocols[i % 2], i);
+
+		for (int n = 0; n < FLOOD; n++)
+			attacker_send(&attacker, KERN_RECORD_DATA, "data", n % EMPTY_MAX ? 0 : 4);
+		while (attacker.got < 4 * ((FLOOD + EMPTY_MAX - 1) / EMPTY_MAX)) {
+			kit_wait(attacker.pair.fd[attacker.end], POLLIN);
+			cr_assert_eq(attacker_victim_reads(&attacker), KTLS_WANT_READ);
+		}
+		attacker_expect_alive(&attacker, "a flood of empty records");
 		attacker_free(&attacker);
 	}
 }

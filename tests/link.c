@@ -74,9 +74,13 @@ int link_receive(const struct link *link, size_t room, uint8_t *ret_type, bool *
 	const struct iovec iov = { link_received, room };
 	int r;
 
-	while ((r = kern_recv(link->fd[1], &iov, 1, ret_type, ret_end, ret_n)) == -EAGAIN)
-		kit_wait(link->fd[1], POLLIN);
-	return r;
+	for (;;) {
+		r = kern_recv(link->fd[1], &iov, 1, ret_type, ret_end, ret_n);
+		if (r == -EAGAIN)
+			kit_wait(link->fd[1], POLLIN);
+		else if (r || *ret_n || *ret_type != KERN_RECORD_DATA)
+			return r;
+	}
 }
 
 void link_drain(const struct link *link, size_t len, size_t plain_at)

@@ -42,7 +42,7 @@ void link_close(struct link *link, bool tx, bool rx);
 /* One record of the beginning of `data`, whole. */
 void link_send(const struct link *link, uint8_t type, const void *data, size_t len);
 
-/* kern_recv() into link_received, when there is something. */
+/* kern_recv() into link_received, when there is something; past empty data. */
 int link_receive(const struct link *link, size_t room, uint8_t *ret_type, bool *ret_end,
 		 size_t *ret_n);
 

@@ -425,14 +425,7 @@ Test(unit, the_transports_end_an_empty_alert_and_empty_data_are_three_things)
 {
 	static const struct arrival eof = { .n = 0 };
 	static const struct arrival alert = { .n = 0, .flags = MSG_EOR, OF_TYPE(21) };
-	static const struct arrival data_then_alert[] = {
-		{ .n = 0, .flags = MSG_EOR, OF_TYPE(23) },
-		{ .n = 2, .flags = MSG_EOR, OF_TYPE(21) },
-	};
-	static const struct arrival data_then_eof[] = {
-		{ .n = 0, .flags = MSG_EOR, OF_TYPE(23) },
-		{ .n = 0 },
-	};
+	static const struct arrival data = { .n = 0, .flags = MSG_EOR, OF_TYPE(23) };
 	uint8_t type;
 	bool end;
 	size_t n;
@@ -446,12 +439,10 @@ Test(unit, the_transports_end_an_empty_alert_and_empty_data_are_three_things)
 	cr_assert_eq(n, 0);
 	cr_assert(end);
 
-	cr_assert_eq(receive(data_then_alert, &type, &end, &n), 0);
-	cr_assert_eq(type, KERN_RECORD_ALERT);
-	cr_assert_eq(n, 2);
-
-	cr_assert_eq(receive(data_then_eof, &type, &end, &n), 0);
-	cr_assert_eq(type, KERN_RECORD_NONE);
+	/* Each for itself: a flood of empty records is for the caller to count. */
+	cr_assert_eq(receive(&data, &type, &end, &n), 0);
+	cr_assert_eq(type, KERN_RECORD_DATA);
+	cr_assert_eq(n, 0);
 }
 
 static const struct {
