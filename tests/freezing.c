@@ -109,7 +109,8 @@ static void owed_update(enum pair_end end, enum ktls_offload tx, enum ktls_offlo
 	pair_free(&pair);
 }
 
-/* The peer's KeyUpdate in two records, and a freeze after every byte of it. */
+/* The peer's KeyUpdate in five records, and a freeze after each. The kernel's tls (7.2) takes the
+ * first byte for the whole message, and wants the new key before it gives out the next. */
 static void half_an_update(enum pair_end end, enum ktls_offload tx, enum ktls_offload rx)
 {
 	static const uint8_t message[] = { KEY_UPDATE, 0, 0, 1, 0 };
@@ -178,7 +179,7 @@ void freezing_what_is_owed(enum ktls_offload tx, enum ktls_offload rx)
 		enum pair_end end = (enum pair_end)(i % 2);
 
 		half_an_alert(protocols[i / 2], end, tx, rx);
-		if (i < 2 && rx_changes)
+		if (i < 2 && rx == KTLS_OFFLOAD_NEVER)
 			half_an_update(end, tx, rx);
 		if (i < 2 && rx_changes && rekeying_is_possible(KTLS_TX, tx))
 			owed_update(end, tx, rx);
