@@ -236,8 +236,9 @@ int ktls_conn_write(struct ktls_conn *conn, const void *buf, size_t len, uint64_
 
 int ktls_conn_update_key(struct ktls_conn *conn, enum ktls_key_update update, uint64_t deadline_ns)
 {
+	uint8_t kind = update == KTLS_KEY_UPDATE_BOTH ? KTLS_REKEY_BOTH_WAYS : KTLS_REKEY_ONE_WAY;
 	struct ktls_waiter waiter = { .deadline_ns = deadline_ns };
-	bool asked = false;
+	bool asked;
 	int r;
 
 	if (!conn || update >= _KTLS_KEY_UPDATE_N)
@@ -249,11 +250,11 @@ int ktls_conn_update_key(struct ktls_conn *conn, enum ktls_key_update update, ui
 		return -EOPNOTSUPP;
 	if (!ktls_rekey_possible(conn, KTLS_TX))
 		return -KTLS_E_REKEY;
+	/* One that was announced already, and says as much, is this one. */
+	asked = conn->rekey.announced && conn->rekey.owed >= kind;
 	while (!asked || conn->rekey.owed) {
-		/* One that was begun is finished first: what it says has been said. */
 		if (!asked && !conn->rekey.announced) {
-			conn->rekey.owed = update == KTLS_KEY_UPDATE_BOTH ? KTLS_REKEY_BOTH_WAYS
-									  : KTLS_REKEY_ONE_WAY;
+			conn->rekey.owed = kind;
 			asked = true;
 		}
 		r = ktls_post_settle(conn, false);
