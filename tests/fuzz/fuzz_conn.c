@@ -35,6 +35,7 @@ struct run {
 	struct opened opened;
 	struct ktls_conn *conn;
 	bool odd;	    /* the connection may fail: the peer has, or its transport */
+	bool breach;	    /* it must: what the peer sent is to be refused */
 	bool ended;	    /* our socket is gone */
 	unsigned int empty; /* records in a row */
 	uint64_t written, read;
@@ -117,6 +118,22 @@ static void break_stream(struct run *run)
 	end_stream(run);
 }
 
+/* The same for what is known to be refused, if nothing was wrong before. */
+static void breach(struct run *run)
+{
+	run->breach |= !run->odd && run->readable == UINT64_MAX && !stranger.flip;
+	break_stream(run);
+}
+
+/* Nothing is certain of what did not get on the wire. */
+static void sent(struct run *run, bool all)
+{
+	if (all)
+		return;
+	run->odd = true;
+	run->breach = false;
+}
+
 static void step_data(struct run *run, struct input *input)
 {
 	size_t len = take_len(input, STRANGER_SEALED_MAX);
@@ -125,10 +142,12 @@ static void step_data(struct run *run, struct input *input)
 	if (run->opened.protocol == KTLS_TLS_1_2)
 		padding = 0;
 	run->empty = len ? 0 : run->empty + 1;
-	if (len + padding > KERN_PAYLOAD_MAX || stranger.flip)
+	if (len + padding > KERN_PAYLOAD_MAX)
+		breach(run);
+	if (stranger.flip)
 		break_stream(run);
-	if (run->empty > EMPTY_MAX || !stranger_send_data(len, padding))
-		run->odd = true;
+	run->odd |= run->empty > EMPTY_MAX;
+	sent(run, stranger_send_data(len, padding));
 }
 
 /* Of any type but data, with whatever is in it; of none with zeros, for in TLS 1.3 the last byte
@@ -175,8 +194,7 @@ static void send_message(struct run *run, uint8_t type, const uint8_t *message, 
 {
 	if (stranger.flip)
 		break_stream(run);
-	if (!stranger_send(type, message, len, 0))
-		run->odd = true;
+	sent(run, stranger_send(type, message, len, 0));
 }
 
 static void step_key_update(struct run *run, struct input *input)
@@ -185,7 +203,7 @@ static void step_key_update(struct run *run, struct input *input)
 	const uint8_t message[] = { 24, 0, 0, 1, request };
 
 	if (request > 1 || run->opened.protocol == KTLS_TLS_1_2)
-		break_stream(run);
+		breach(run);
 	send_message(run, KERN_RECORD_HANDSHAKE, message, sizeof(message));
 	if (run->opened.protocol == KTLS_TLS_1_3)
 		stranger_next_key(KTLS_TX);
@@ -212,7 +230,7 @@ static void step_message(struct run *run, struct input *input)
 				      0, (uint8_t)(body >> 8), (uint8_t)body };
 
 	if (is_13 && !client)
-		break_stream(run);
+		breach(run);
 	if (!cut || cut >= 4 + body) {
 		send_message(run, KERN_RECORD_HANDSHAKE, message, 4 + body);
 		return;
@@ -229,7 +247,7 @@ static void step_alert(struct run *run, struct input *input)
 			 (run->opened.protocol == KTLS_TLS_1_2 && level == ALERT_WARNING);
 
 	if (!tolerated)
-		break_stream(run);
+		breach(run);
 	if (alert == KTLS_ALERT_CLOSE_NOTIFY)
 		end_stream(run);
 	send_message(run, KERN_RECORD_ALERT, message, sizeof(message));
@@ -420,7 +438,8 @@ enum {
 	STEPS_N = sizeof(steps) / sizeof(steps[0]),
 };
 
-/* The peer has kept to the protocol, so all must arrive, both ways. */
+/* The peer has kept to the protocol, so all must arrive, both ways; or it has not, so that must be
+ * seen. */
 static void finish(struct run *run)
 {
 	int r = 0, again;
@@ -436,6 +455,7 @@ static void finish(struct run *run)
 	}
 	if (run->error)
 		return;
+	assert(!run->breach);
 	assert(r == KTLS_WANT_READ || r == KTLS_EOF || r == KTLS_CLOSED);
 	assert(run->read == (stranger.sent < run->readable ? stranger.sent : run->readable));
 	r = shut(run);
@@ -450,7 +470,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	run.conn = run.opened.conn;
 	for (int i = 0; i < STEPS_MAX && input.left && !run.error && !run.ended; i++)
 		steps[input_u8(&input) % STEPS_N](&run, &input);
-	if (!run.odd && !run.error && !run.ended)
+	if ((!run.odd || run.breach) && !run.error && !run.ended)
 		finish(&run);
 	opened_free(&run.opened);
 	return 0;

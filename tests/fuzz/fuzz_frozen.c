@@ -164,6 +164,19 @@ static void use(const struct opened *opened, struct ktls_conn *conn, struct froz
 	ktls_conn_free(conn);
 }
 
+/* What the peer sends next: a record of any type, bytes, data. */
+static void answer(struct input *input)
+{
+	uint8_t type = input_u8(input);
+	const uint8_t *content;
+	size_t len = input_bytes(input, input_u8(input), &content);
+
+	if (len)
+		stranger_send(type, content, len, 0);
+	stranger_send_raw(input->at, input->left);
+	stranger_send_data(20, 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static struct frozen_bytes frozen;
@@ -177,8 +190,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		take_raw(how, &input, &frozen);
 	else
 		change(&input, &frozen);
-	stranger_send_raw(input.at, input.left);
-	stranger_send_data(20, 0);
+	answer(&input);
 	stranger.deaf = true;
 	stranger.kernel = how & KERNEL;
 	r = ktls_conn_thaw(&conn, opened.config, stranger.fd, frozen.bytes, frozen.len);
