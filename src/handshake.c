@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <gnutls/gnutls.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -492,6 +493,16 @@ static int take_server_name(struct ktls_conn *conn)
 	return conn->server_name ? 0 : -ENOMEM;
 }
 
+/* TCP would wait for our first bytes to acknowledge the client's last ones with them, and a client
+ * with Nagle's algorithm for that before it asks: 40 ms, for a server that is silent until then. */
+static void acknowledge_now(const struct ktls_conn *conn)
+{
+	const int on = 1;
+
+	if (conn->config->role == KTLS_SERVER)
+		ktls_sys.setsockopt(conn->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
+}
+
 static int hand_over(struct ktls_conn *conn)
 {
 	bool wait;
@@ -512,6 +523,7 @@ static int hand_over(struct ktls_conn *conn)
 	take_alpn(conn);
 	if (!wait)
 		conn->handshake = ktls_handshake_free(conn->handshake);
+	acknowledge_now(conn);
 	return ktls_conn_open(conn);
 }
 

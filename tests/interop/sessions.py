@@ -268,6 +268,34 @@ def client_that_only_writes(protocol):
     return '%d MiB in %.2f s' % (SIZE_UPLOAD >> 20, took)
 
 
+def quickest_answer(port, protocol, nagle):
+    """How long after its request the first byte comes, at best: to a client that comes again."""
+    visitor, quickest = Visitor(protocol), kit.LIMIT_S
+    for _ in range(10):
+        with visitor.connect(port) as conn:
+            conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, not nagle)
+            began = time.monotonic()
+            conn.sendall(b'HEAD / HTTP/1.0\r\n\r\n')
+            conn.recv(1)
+            quickest = min(quickest, time.monotonic() - began)
+            while conn.recv(65536):
+                pass
+            visitor.session = conn.session
+    return quickest
+
+
+def nobody_waits_for_an_acknowledgement(protocol):
+    """
+    The last flight of a handshake may be the client's, and no tickets come at once. A client with
+    Nagle's algorithm holds its request until that flight is acknowledged; left to TCP, 40 ms.
+    """
+    _, port = kit.tool_server(kit.directory)
+    without, with_nagle = (quickest_answer(port, protocol, nagle) for nagle in (False, True))
+    figures = '%.1f ms, with Nagle %.1f ms' % (without * 1e3, with_nagle * 1e3)
+    kit.check(with_nagle < without + 0.03, figures)
+    return figures
+
+
 # Servers that we resume with
 
 def talk(port, session, *options, line=b'a line\n'):
@@ -355,6 +383,8 @@ CASES = [('%s, TLS %s' % (name, protocol), functools.partial(case, protocol))
                             ('no tickets, no session', no_tickets_no_session),
                             ('keys that are others', other_keys),
                             ('a client that only writes', client_that_only_writes),
+                            ('nobody waits for an acknowledgement',
+                             nobody_waits_for_an_acknowledgement),
                             ('gnutls-serv resumes', gnutls_server_resumes),
                             ('nginx resumes', nginx_resumes))
          for protocol in kit.PROTOCOLS]
