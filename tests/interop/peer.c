@@ -510,8 +510,10 @@ int main(int argc, char *argv[])
 		return die("socket", strerror(errno));
 	if (!options.listen)
 		r = visit(config, fd, &options);
-	for (int i = 0; options.listen && !r && i < atoi(options.visits); i++)
-		r = visit(config, accept4(fd, NULL, NULL, SOCK_CLOEXEC), &options);
+	/* One that ends badly is its own affair. */
+	for (int i = 0; options.listen && i < atoi(options.visits); i++)
+		if (visit(config, accept4(fd, NULL, NULL, SOCK_CLOEXEC), &options))
+			r = 1;
 	ktls_config_unref(config);
 	if (options.listen)
 		close(fd);
