@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cursor.h"
 #include "base/deadline.h"
 #include "base/sys.h"
 #include "config.h"
@@ -41,6 +42,7 @@ struct ktls_handshake *ktls_handshake_free(struct ktls_handshake *handshake)
 	if (!handshake)
 		return NULL;
 	gnutls_deinit(handshake->session);
+	ktls_flight_done(&handshake->flight);
 	explicit_bzero(handshake, sizeof(*handshake));
 	free(handshake);
 	return NULL;
@@ -48,18 +50,30 @@ struct ktls_handshake *ktls_handshake_free(struct ktls_handshake *handshake)
 
 /* Transport */
 
+/* The rest of what was pushed, to TCP. -1 with errno. */
+static int push_rest(struct ktls_conn *conn)
+{
+	struct ktls_handshake *handshake = conn->handshake;
+	int r = ktls_flight_go_on(&handshake->flight, conn->fd);
+
+	if (r < 0)
+		errno = handshake->socket_errno = -r;
+	return r < 0 ? -1 : 0;
+}
+
+/* All is accepted: GnuTLS never hears that the socket is full. */
 static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *iov, int iovcnt)
 {
 	struct ktls_conn *conn = ptr;
-	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)iovcnt };
-	ssize_t n = ktls_sys.sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	struct ktls_handshake *handshake = conn->handshake;
+	struct ktls_cursor cursor = { .iov = iov, .count = iovcnt };
+	int r = ktls_flight_add(&handshake->flight, conn->fd, iov, iovcnt);
 
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			conn->handshake->socket_errno = errno;
-		gnutls_transport_set_errno(conn->handshake->session, errno);
-	}
-	return n;
+	if (!r)
+		return (ssize_t)ktls_cursor_left(&cursor);
+	handshake->socket_errno = -r;
+	gnutls_transport_set_errno(handshake->session, -r);
+	return -1;
 }
 
 /* Waits here, within GnuTLS: a handshake that is left and entered again computes the Finished it
@@ -74,7 +88,12 @@ static ssize_t receive(struct ktls_conn *conn, struct msghdr *msg)
 		n = ktls_sys.recvmsg(conn->fd, msg, MSG_DONTWAIT);
 		if (n >= 0 || errno != EAGAIN || deadline_ns == KTLS_NOW)
 			return n;
-		r = ktls_deadline_poll(conn->fd, POLLIN, deadline_ns);
+		if (push_rest(conn) < 0)
+			return -1;
+		r = ktls_deadline_poll(
+			conn->fd,
+			ktls_flight_waits(&conn->handshake->flight) ? POLLIN | POLLOUT : POLLIN,
+			deadline_ns);
 		if (r) {
 			errno = r < 0 ? -r : EAGAIN;
 			return -1;
@@ -382,6 +401,7 @@ static void tell_peer(struct ktls_conn *conn, int r)
 				  (gnutls_alert_description_t)handshake->verify_alert);
 	else
 		send_alert(handshake->session, r);
+	push_rest(conn);
 	drain_input(conn);
 }
 
@@ -527,18 +547,31 @@ static int hand_over(struct ktls_conn *conn)
 	return ktls_conn_open(conn);
 }
 
+/* Ours must have left, too: what follows may be the kernel's. */
+static int end_step(struct ktls_conn *conn, int r)
+{
+	if (push_rest(conn) < 0)
+		return handshake_failed(conn, GNUTLS_E_PUSH_ERROR);
+	if (ktls_flight_waits(&conn->handshake->flight))
+		return KTLS_WANT_WRITE;
+	return r == GNUTLS_E_AGAIN ? KTLS_WANT_READ : hand_over(conn);
+}
+
 int ktls_handshake_step(struct ktls_conn *conn, uint64_t deadline_ns)
 {
-	gnutls_session_t session = conn->handshake->session;
-	int r;
+	struct ktls_handshake *handshake = conn->handshake;
+	int r = 0;
 
-	conn->handshake->deadline_ns = deadline_ns;
-	do {
-		r = gnutls_handshake(session);
-	} while (r == GNUTLS_E_INTERRUPTED || r == GNUTLS_E_WARNING_ALERT_RECEIVED);
-	if (!r)
-		r = verify_resumed(conn);
-	if (r == GNUTLS_E_AGAIN)
-		return gnutls_record_get_direction(session) ? KTLS_WANT_WRITE : KTLS_WANT_READ;
-	return r < 0 ? handshake_failed(conn, true_cause(conn, r)) : hand_over(conn);
+	handshake->deadline_ns = deadline_ns;
+	if (!handshake->done) {
+		do {
+			r = gnutls_handshake(handshake->session);
+		} while (r == GNUTLS_E_INTERRUPTED || r == GNUTLS_E_WARNING_ALERT_RECEIVED);
+		if (!r)
+			r = verify_resumed(conn);
+		handshake->done = !r;
+	}
+	if (r < 0 && r != GNUTLS_E_AGAIN)
+		return handshake_failed(conn, true_cause(conn, r));
+	return end_step(conn, r);
 }

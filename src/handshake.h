@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "flight.h"
 #include "hello.h"
 #include "record.h"
 #include "secrets.h"
@@ -24,10 +25,12 @@ struct ktls_handshake {
 	struct ktls_secret secrets[_KTLS_DIRECTION_N];
 	struct ktls_hello hello; /* the peer's */
 	bool has_ticket_key;
-	bool heard;	 /* the peer has sent something */
-	bool not_tls;	 /* which did not look like a record */
-	bool ended;	 /* the peer has ended the transport */
-	size_t received; /* bytes */
+	bool heard;   /* the peer has sent something */
+	bool not_tls; /* which did not look like a record */
+	bool ended;   /* the peer has ended the transport */
+	bool done;    /* GnuTLS has */
+	struct ktls_flight flight;
+	size_t received;				       /* bytes */
 	uint8_t last[KTLS_RECORD_HEADER_LEN + KTLS_ALERT_LEN]; /* of them */
 	int socket_errno;				       /* of the push or pull that failed */
 	int verify_error; /* our verdict on the peer's certificate */

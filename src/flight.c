@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Handshake bytes on their way to TCP; see flight.h. How many there can be is ours to say: they are
+ * our certificates and our early data. */
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "base/cursor.h"
+#include "base/sys.h"
+#include "flight.h"
+
+enum {
+	CHUNK = 4096,
+};
+
+void ktls_flight_done(struct ktls_flight *flight)
+{
+	ktls_bytes_free(&flight->bytes);
+	flight->at = 0;
+}
+
+bool ktls_flight_waits(const struct ktls_flight *flight)
+{
+	return flight->bytes.len > 0;
+}
+
+static int send_some(int fd, const struct iovec *iov, int iovcnt, size_t *ret_n)
+{
+	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)iovcnt };
+	ssize_t n;
+
+	do {
+		n = ktls_sys.sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0 && errno != EAGAIN)
+		return -errno;
+	*ret_n = n < 0 ? 0 : (size_t)n;
+	return 0;
+}
+
+int ktls_flight_go_on(struct ktls_flight *flight, int fd)
+{
+	struct iovec iov = { .iov_base = flight->bytes.data + flight->at,
+			     .iov_len = flight->bytes.len - flight->at };
+	size_t n;
+	int r;
+
+	if (!ktls_flight_waits(flight))
+		return 0;
+	r = send_some(fd, &iov, 1, &n);
+	if (r < 0)
+		return r;
+	flight->at += n;
+	if (flight->at == flight->bytes.len)
+		ktls_flight_done(flight);
+	return 0;
+}
+
+int ktls_flight_add(struct ktls_flight *flight, int fd, const struct iovec *iov, int iovcnt)
+{
+	struct ktls_cursor cursor = { .iov = iov, .count = iovcnt };
+	uint8_t chunk[CHUNK];
+	size_t n = 0;
+	int r = 0;
+
+	if (!ktls_flight_waits(flight))
+		r = send_some(fd, iov, iovcnt, &n);
+	if (r < 0)
+		return r;
+	ktls_cursor_advance(&cursor, n);
+	while (!r && (n = ktls_cursor_read(&cursor, chunk, sizeof(chunk))))
+		r = ktls_bytes_append(&flight->bytes, chunk, n);
+	return r;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KTLS_FLIGHT_H
+#define KTLS_FLIGHT_H
+
+/*
+ * What a handshake says. It is accepted whole, however full the socket is: GnuTLS cannot be stopped
+ * everywhere in the middle of a flight, and early data that it has to resume it protects with the
+ * numbers of its records from 0 on again, under the same key (3.7.9).
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/uio.h>
+
+#include "base/bytes.h"
+
+struct ktls_flight {
+	struct ktls_bytes bytes; /* that TCP had not taken at once */
+	size_t at;		 /* of them, now */
+};
+
+void ktls_flight_done(struct ktls_flight *flight);
+
+/* Sends what TCP takes, and keeps the rest. 0 or -errno. */
+int ktls_flight_add(struct ktls_flight *flight, int fd, const struct iovec *iov, int iovcnt);
+
+/* Sends of the rest what TCP takes now. 0 or -errno. */
+int ktls_flight_go_on(struct ktls_flight *flight, int fd);
+
+/* Whether there is a rest. */
+bool ktls_flight_waits(const struct ktls_flight *flight);
+
+#endif
