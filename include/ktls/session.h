@@ -43,7 +43,8 @@ int ktls_config_set_ticket_file(struct ktls_config *config, const char *path);
 /*
  * Server: takes early data of up to limit_bytes (at most 65536) with a resumed session of TLS 1.3.
  * Whoever recorded it can send it again to another server that shares the ticket keys: replays are
- * refused within this config, for all else see ktls_config_set_replay_store(). Default 0: none.
+ * refused within this config, for all else see ktls_config_set_replay_store(); so is what comes
+ * with a ticket that is older than the first connection of this config. Default 0: none.
  */
 int ktls_config_set_early_data(struct ktls_config *config, uint32_t limit_bytes);
 
@@ -69,8 +70,8 @@ int ktls_conn_set_session(struct ktls_conn *conn, const void *data, size_t len);
 /*
  * Client: the session of the last ticket that has come, some kilobytes into buf. It holds secrets:
  * whoever has it can speak for this client. -ENODATA: none has come yet; -ENOSPC: *ret_len is how
- * large buf must be. Use each only once: a second use tells an observer that it is the same client
- * (RFC 8446 C.4).
+ * large buf must be. A connection that fails has none any more: take it before the end. Use each
+ * only once: a second use tells an observer that it is the same client (RFC 8446 C.4).
  */
 int ktls_conn_get_session(const struct ktls_conn *conn, void *buf, size_t size, size_t *ret_len);
 
