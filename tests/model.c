@@ -140,6 +140,7 @@ static void set_limits(struct model *model, struct model_end *end)
 	if (chance(model, 4))
 		cr_assert(
 			!ktls_config_set_padding(end->config, model_below(&model->random, 16385)));
+	end->key_records = records;
 	end->may_end = tls12 && limited;
 	if (!tls12 && end->kernel) {
 		cr_assert(!ktls_probe(&probe, sizeof(probe)));
@@ -245,6 +246,7 @@ static struct model_end new_end(const struct model_end *end, unsigned int index,
 		.config = end->config,
 		.pool = end->pool,
 		.tickets = end->tickets,
+		.key_records = end->key_records,
 		.kernel = end->kernel,
 		.required = end->required,
 		.may_end = end->may_end,
@@ -284,6 +286,7 @@ static void begin_life(struct model *model)
 			   model->end[1].may_end || model->end[0].required ||
 			   model->end[1].required ||
 			   (!model->insecure && (!model->name || strcmp(model->name, "localhost")));
+	model->reads_first = chance(model, 2);
 }
 
 static bool has_progress(const struct model_end *end, const struct model_end *was)

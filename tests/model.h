@@ -81,10 +81,11 @@ struct model_end {
 	struct ktls_config *config;
 	size_t pool;
 	unsigned int tickets;
-	bool kernel;	  /* a direction may go there */
-	bool required;	  /* and must */
-	bool may_end;	  /* by a key that cannot be changed */
-	bool ends_closed; /* with ktls_conn_shutdown_and_close() */
+	uint64_t key_records; /* 0: as the cipher allows */
+	bool kernel;	      /* a direction may go there */
+	bool required;	      /* and must */
+	bool may_end;	      /* by a key that cannot be changed */
+	bool ends_closed;     /* with ktls_conn_shutdown_and_close() */
 
 	/* What the model knows. */
 	enum ktls_state state;
@@ -97,6 +98,8 @@ struct model_end {
 	bool closed, orderly;	/* by ktls_conn_shutdown_and_close(); and both had ended */
 	bool cut;		/* the transport's sending side, by the test */
 	uint64_t accepted, got; /* bytes */
+	uint64_t asked_key;	/* of ours, with which the peer was asked for one, or 0 */
+	uint64_t owed_key;	/* of ours, before the next byte */
 	size_t early_got;
 	struct ktls_info info; /* after the last call */
 	void *hog[MODEL_HOG];  /* buffers that the test holds */
@@ -138,6 +141,7 @@ struct model {
 	size_t early_len; /* that the client sends */
 	bool offered;	  /* the session */
 	bool leaves;	  /* ends may vanish */
+	bool reads_first; /* at the end: what was accepted arrives with no call but reads */
 	bool disturbed;	  /* not every life of this kind ends well */
 
 	int file_fd, no_file_fd;

@@ -186,4 +186,6 @@ void model_step_update_key(struct model *model, struct model_end *end)
 		    end->close_sent && r != refusal ? -EPIPE : refusal,
 		    end->may_end ? MODEL_MAY_END_TX : 0);
 	model_check(model, r || end->info.key_updates[KTLS_TX] > before, "the key is the same");
+	if (!r && update == KTLS_KEY_UPDATE_BOTH)
+		end->asked_key = end->info.key_updates[KTLS_TX];
 }

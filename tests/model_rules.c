@@ -12,6 +12,10 @@
 
 #include "model.h"
 
+enum {
+	RECORDS_SLACK = 3,
+};
+
 /* Where each end's stream begins. */
 static const uint64_t phases[2] = { 0, 30011 };
 
@@ -240,6 +244,29 @@ static void check_keys(const struct model *model, const struct model_end *end,
 			    (unsigned long long)peer->info.records[KTLS_TX]);
 }
 
+/* A key that the peer asked for is in use before the next byte; and none protects much more than it
+ * may: beside data only what is owed, and an alert. */
+static void check_debts(const struct model *model, struct model_end *end,
+			const struct ktls_info *now)
+{
+	const struct ktls_info *was = &end->info;
+	uint64_t asked = end->peer->asked_key;
+
+	if (now->bytes[KTLS_TX] > was->bytes[KTLS_TX]) {
+		model_check(model, now->key_updates[KTLS_TX] >= end->owed_key,
+			    "bytes were sent before the key that was asked for");
+		end->owed_key = 0;
+	}
+	if (asked && was->key_updates[KTLS_RX] < asked && now->key_updates[KTLS_RX] >= asked)
+		end->owed_key = now->key_updates[KTLS_TX] + 1;
+	if (end->key_records && is_live(now->state) &&
+	    now->protection[KTLS_TX] == KTLS_PROTECTION_USER)
+		model_check(model, now->records[KTLS_TX] <= end->key_records + RECORDS_SLACK,
+			    "a key for %llu records protects %llu",
+			    (unsigned long long)end->key_records,
+			    (unsigned long long)now->records[KTLS_TX]);
+}
+
 static void check_protection(const struct model *model, const struct model_end *end,
 			     const struct ktls_info *now)
 {
@@ -324,6 +351,7 @@ void model_observe(struct model *model, struct model_end *end, unsigned int may)
 	check_ends(model, end, &now, probe, may);
 	check_bytes(model, end, &now, may);
 	check_keys(model, end, &now, may);
+	check_debts(model, end, &now);
 	check_protection(model, end, &now);
 	check_facts(model, end, &now);
 	end->state = now.state;

@@ -379,6 +379,17 @@ bool model_has_ended(const struct model_end *end)
 		end->state != KTLS_STATE_FAILED);
 }
 
+/* Bytes are on their way that no call must push. */
+static bool must_only_read(const struct model *model, const struct model_end *end)
+{
+	const struct model_end *peer = end->peer;
+
+	/* One that has read the end has no more reads to make. */
+	return model->reads_first && !model->disturbed &&
+	       ((end->got < peer->accepted && !peer->rx_end) ||
+		(peer->got < end->accepted && !end->rx_end));
+}
+
 void model_step_to_end(struct model *model, struct model_end *end)
 {
 	if (model_has_ended(end))
@@ -391,6 +402,8 @@ void model_step_to_end(struct model *model, struct model_end *end)
 		model_leave(model, end, false);
 	else if (model_gate(end) != MODEL_GO_ON)
 		model_step_handshake(model, end);
+	else if (must_only_read(model, end))
+		model_step_read(model, end);
 	else if (end->ends_closed)
 		step_close(model, end);
 	else if (!end->rx_end && model_below(&model->random, 3))
