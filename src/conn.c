@@ -67,7 +67,8 @@ static int fail(struct ktls_conn *conn, int error, const char *format, va_list a
 	if (conn->state == KTLS_STATE_FAILED)
 		return conn->error;
 	conn->error = error;
-	vsnprintf(conn->error_text, sizeof(conn->error_text), format, args);
+	if (vasprintf(&conn->error_text, format, args) < 0)
+		conn->error_text = NULL;
 	ktls_conn_set_state(conn, KTLS_STATE_FAILED);
 	drop_all(conn);
 	return error;
@@ -371,6 +372,7 @@ struct ktls_conn *ktls_conn_free(struct ktls_conn *conn)
 	free(conn->server_name);
 	free(conn->thawed_suite);
 	free(conn->thawed_alpn);
+	free(conn->error_text);
 	explicit_bzero(conn, sizeof(*conn));
 	free(conn);
 	return NULL;
@@ -442,5 +444,7 @@ int ktls_conn_get_info(const struct ktls_conn *conn, struct ktls_info *ret_info,
 
 const char *ktls_conn_error(const struct ktls_conn *conn)
 {
-	return conn ? conn->error_text : "";
+	if (!conn || conn->state != KTLS_STATE_FAILED)
+		return "";
+	return conn->error_text ? conn->error_text : "it failed, and there is no memory to say how";
 }

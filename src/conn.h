@@ -113,10 +113,6 @@ struct ktls_pace {
 	uint16_t payload;    /* of the records that are made now */
 };
 
-enum {
-	KTLS_CONN_ERROR_LEN = 256,
-};
-
 struct ktls_handshake;
 
 struct ktls_conn {
@@ -146,7 +142,7 @@ struct ktls_conn {
 	char *server_name;
 	char *thawed_suite, *thawed_alpn; /* what suite and alpn point to, of one that was frozen */
 	uint64_t file_end; /* of the range that ktls_conn_sendfile() is in the middle of, or 0 */
-	char error_text[KTLS_CONN_ERROR_LEN];
+	char *error_text;  /* of one that has failed; NULL: there was no memory for it */
 };
 
 /*

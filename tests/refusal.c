@@ -129,12 +129,13 @@ static void check_told(struct ktls_conn *other, int rc, const struct refusal_cas
 void refusal_is_an_error(struct pair *pair, const struct refusal_case *row)
 {
 	struct ktls_conn *conn = pair->conn[row->end];
-	const char *text = ktls_conn_error(conn);
 	struct ktls_info info;
+	const char *text;
 	unsigned int reason;
 	int rc[2];
 
 	pair_handshake(pair, rc);
+	text = ktls_conn_error(conn);
 	cr_assert(rc[row->end] == -KTLS_E_OFFLOAD, "%s: %s: %s", describe(row),
 		  ktls_strerrorname(rc[row->end]), text);
 	cr_assert(!ktls_conn_get_info(conn, &info, sizeof(info)));
