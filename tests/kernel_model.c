@@ -9,7 +9,7 @@
 #include "model.h"
 
 enum {
-	STEPS = 40000, /* less than a minute in an emulator */
+	STEPS = 30000, /* less than a minute in an emulator */
 };
 
 Test(kernel, no_call_answers_what_the_model_does_not_know)
