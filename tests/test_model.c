@@ -8,7 +8,7 @@
 #include "model.h"
 
 enum {
-	STEPS = 110000, /* some seconds */
+	STEPS = 180000, /* some seconds */
 };
 
 Test(unit, no_call_answers_what_the_model_does_not_know)
