@@ -133,6 +133,7 @@ struct ktls_conn {
 	bool hold; /* what is sent now has data coming right behind it: it may wait for that */
 	bool close_sent;
 	bool transport_shut; /* shutdown(2) was called */
+	bool was_reset;	     /* by the peer; a read learned it in sending what was left */
 	uint8_t rx_end;	     /* KTLS_EOF or KTLS_CLOSED once it was reached */
 	uint16_t ulp_reason; /* why the ULP could not be attached */
 	int ulp_errno;

@@ -59,8 +59,13 @@ static int read_failed(struct ktls_conn *conn, int r, enum ktls_alert alert)
  * answer. What goes wrong with it the next write will hear. */
 static void flush_quietly(struct ktls_conn *conn)
 {
+	int r = 0;
+
 	if (conn->half[KTLS_TX].protect == &ktls_protect_user)
-		ktls_protect_user.flush(conn);
+		r = ktls_protect_user.flush(conn);
+	/* A socket tells of a reset once. */
+	if (r == -ECONNRESET)
+		conn->was_reset = true;
 }
 
 /* One record's worth. 0 with *ret_n 0: it was no data, go on. */
@@ -74,13 +79,17 @@ static int read_record(struct ktls_conn *conn, struct ktls_cursor *cursor, size_
 	size_t n;
 	int r;
 
-	if (conn->rekey.ending)
+	/* An end that began for TX is the writer's: what the peer sends meanwhile is read, or two
+	 * that end at once would wait for each other. */
+	if (conn->rekey.ending == KTLS_ENDING_RX)
 		return ktls_rekey_end(conn);
 	flush_quietly(conn);
 	r = ktls_conn_promote(conn, KTLS_RX);
 	if (r < 0)
 		return r;
 	r = half->protect->receive(conn, cursor, &type, &ends, &alert);
+	if (r == KTLS_CLOSED && conn->was_reset)
+		r = -ECONNRESET;
 	if (r < 0)
 		return read_failed(conn, r, alert);
 	if (r == KTLS_CLOSED)
@@ -123,8 +132,10 @@ int ktls_conn_readv(struct ktls_conn *conn, const struct iovec *iov, int iovcnt,
 	r = ktls_conn_check_open(conn);
 	if (r)
 		return r;
-	if (conn->rx_end)
+	if (conn->rx_end) {
+		flush_quietly(conn);
 		return conn->rx_end;
+	}
 	if (!ktls_cursor_left(&cursor))
 		return 0;
 	for (;;) {

@@ -58,6 +58,7 @@ static int install(struct ktls_conn *conn, enum ktls_direction direction)
 	bool first = half->protect != &ktls_protect_kernel;
 	struct ktls_kernel kernel = { 0 };
 	unsigned int reason;
+	uint64_t seq;
 	int r;
 
 	r = kern_prepare(&half->keys, &crypto);
@@ -65,7 +66,10 @@ static int install(struct ktls_conn *conn, enum ktls_direction direction)
 		return r;
 	if (!first) {
 		kernel = half->kernel;
-		kernel.records_before += sequence(conn, direction) - kernel.first_seq;
+		r = kern_seq(conn->fd, direction, half->keys.protocol, half->keys.cipher, &seq);
+		if (r < 0)
+			return r;
+		kernel.records_before += seq - kernel.first_seq;
 	} else if (direction == KTLS_TX) {
 		r = prepare_tx(conn, &kernel);
 		if (r < 0)

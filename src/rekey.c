@@ -97,8 +97,10 @@ int ktls_rekey_end(struct ktls_conn *conn)
 static int begin_end(struct ktls_conn *conn, enum ktls_rekey_ending ending)
 {
 	conn->rekey.ending = (uint8_t)ending;
-	/* What came and was not read never will be, and close_notify may need its buffer. */
-	ktls_protect_user_discard(conn, KTLS_RX);
+	/* What came behind the key and was not read never will be, and close_notify may need its
+	 * buffer. */
+	if (ending == KTLS_ENDING_RX)
+		ktls_protect_user_discard(conn, KTLS_RX);
 	return ktls_rekey_end(conn);
 }
 

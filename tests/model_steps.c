@@ -116,7 +116,7 @@ static void step_freeze(struct model *model, struct model_end *end)
 	r = ktls_conn_freeze(end->conn, end->frozen, len, &end->frozen_len);
 	model_note(model, end, "freeze", len, end->frozen_len, r);
 	model_expect(model, r, 0);
-	model_check(model, end->frozen_len == len, "it took %zu", end->frozen_len);
+	model_check(model, end->frozen_len <= len, "it took %zu", end->frozen_len);
 	model_observe(model, end, MODEL_MAY_FREEZE);
 	end->frozen_info = before;
 }
