@@ -117,7 +117,7 @@ int ktls_config_set_offload(struct ktls_config *config, enum ktls_direction dire
  * How many buffers (of some 130 KiB, mapped, not touched before use) the connections of this config
  * share while userspace protects their bytes; an idle connection holds none. When all are in use,
  * calls wait for one, or answer KTLS_WANT_BUFFER. A connection whose peer does not read holds one:
- * let there be more of them than of such peers. Default 1024. -EINVAL on 0 or more than 65536.
+ * let there be more of them than such peers. Default 1024. -EINVAL on 0 or more than 65536.
  */
 int ktls_config_set_buffers(struct ktls_config *config, size_t n);
 
