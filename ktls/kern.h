@@ -131,8 +131,8 @@ int kern_send_file(int fd, int file_fd, uint64_t offset, size_t len, size_t *ret
 /*
  * Receives from records of one type: several data records, or (a part of) one other. *ret_type is
  * KERN_RECORD_NONE, with *ret_n 0, when the transport has ended; data of 0 bytes are empty records,
- * one or more, and no end; *ret_end is set at the end of a
- * record (of data: never when the pieces were filled, for then MSG_EOR may be of an earlier one).
+ * one or more, and no end; *ret_end is set at the end of a record (of data: never when the pieces
+ * were filled, for then MSG_EOR may be of an earlier one).
  * -EBADMSG: does not authenticate; -EMSGSIZE, -EINVAL: malformed; -EKEYEXPIRED: a KeyUpdate came
  * and its key is not set; -EPROTO: a control message that the kernel should not have made.
  */

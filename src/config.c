@@ -135,21 +135,15 @@ static void free_contents(struct contents *contents)
 
 static int read_all(int fd, struct contents *contents)
 {
+	int r;
+
 	contents->data = malloc(FILE_MAX);
 	if (!contents->data)
 		return -ENOMEM;
-	while (contents->len < FILE_MAX) {
-		ssize_t n = read(fd, contents->data + contents->len, FILE_MAX - contents->len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (!n)
-			return 0;
-		contents->len += (size_t)n;
-	}
-	return -EFBIG;
+	r = ktls_fd_read_all(fd, contents->data, FILE_MAX, &contents->len);
+	if (r < 0)
+		return r;
+	return contents->len < FILE_MAX ? 0 : -EFBIG;
 }
 
 static int read_file(struct ktls_config *config, const char *path, struct contents *contents)
@@ -426,7 +420,6 @@ int ktls_config_set_ticket_lifetime(struct ktls_config *config, uint32_t lifetim
 int ktls_config_set_ticket_file(struct ktls_config *config, const char *path)
 {
 	struct ktls_ticket_keys *keys;
-	const char *what = NULL;
 	char *copy;
 	int r = begin_set(config);
 
@@ -437,10 +430,9 @@ int ktls_config_set_ticket_file(struct ktls_config *config, const char *path)
 	if (!path)
 		return fail_value(config, "a file of ticket keys is needed");
 	/* Read again by the freeze; a fault in it is for whoever names it. */
-	r = ktls_ticket_keys_new(&keys, path, config->ticket_lifetime_s, &what);
+	r = ktls_resumption_read_keys(config, path, &keys);
 	if (r < 0)
-		return ktls_config_fail(config, r, "reading the ticket keys of %s: %s", path,
-					what ? what : ktls_strerror(r));
+		return r;
 	ktls_ticket_keys_free(keys);
 	copy = strdup(path);
 	if (!copy)

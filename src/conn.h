@@ -264,6 +264,9 @@ int ktls_rekey_end(struct ktls_conn *conn);
 
 /* pace.c */
 
+/* Whether the key has protected what it may. */
+bool ktls_pace_key_is_spent(struct ktls_conn *conn);
+
 /* How many bytes may be written next; sets conn->pace.payload for their records. 0: the key has
  * protected what it may. */
 uint64_t ktls_pace_next(struct ktls_conn *conn);

@@ -68,6 +68,11 @@ static uint64_t choose_payload(struct ktls_conn *conn)
 	return left;
 }
 
+bool ktls_pace_key_is_spent(struct ktls_conn *conn)
+{
+	return !key_budget(conn);
+}
+
 uint64_t ktls_pace_next(struct ktls_conn *conn)
 {
 	uint64_t bytes = choose_payload(conn), records = key_budget(conn), allowed;

@@ -29,8 +29,8 @@ enum {
 	HEADER_LEN = 4,
 	KEY_UPDATE_LEN = 1,
 	CHUNK = 64,
-	KTLS_MESSAGE_MAX = 1 << 16, /* bytes of one */
-	MESSAGES_MAX = 1 << 17,	    /* in a row, with no application byte either way: a flood */
+	MESSAGE_MAX = 1 << 16,	/* bytes of one */
+	MESSAGES_MAX = 1 << 17, /* in a row, with no application byte either way: a flood */
 };
 
 int ktls_post_send(struct ktls_conn *conn, uint8_t type, const void *bytes, size_t len)
@@ -89,7 +89,7 @@ int ktls_post_settle(struct ktls_conn *conn, bool more)
 {
 	int r;
 
-	if (more && !conn->rekey.owed && !ktls_pace_next(conn))
+	if (more && !conn->rekey.owed && ktls_pace_key_is_spent(conn))
 		conn->rekey.owed = KTLS_REKEY_ONE_WAY;
 	conn->hold = more;
 	r = settle(conn);
@@ -129,7 +129,7 @@ static int begin_message(struct ktls_conn *conn)
 					    "reading: a KeyUpdate of %u bytes; told the peer "
 					    "decode_error",
 					    post->body_left);
-	if (post->body_left > KTLS_MESSAGE_MAX)
+	if (post->body_left > MESSAGE_MAX)
 		return ktls_conn_fail_alert(conn, -KTLS_E_PROTOCOL, KTLS_ALERT_ILLEGAL_PARAMETER,
 					    "reading: a handshake message of %u bytes",
 					    post->body_left);

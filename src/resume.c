@@ -52,16 +52,15 @@ struct ktls_resume *ktls_resume_free(struct ktls_resume *resume)
 
 /* Of a config */
 
-static int make_keys(struct ktls_config *config)
+int ktls_resumption_read_keys(struct ktls_config *config, const char *path,
+			      struct ktls_ticket_keys **ret_keys)
 {
 	const char *what = NULL;
-	int r = ktls_ticket_keys_new(&config->resumption->keys, config->ticket_file,
-				     config->ticket_lifetime_s, &what);
+	int r = ktls_ticket_keys_new(ret_keys, path, config->ticket_lifetime_s, &what);
 
 	if (r < 0)
 		return ktls_config_fail(config, r, "reading the ticket keys%s%s: %s",
-					config->ticket_file ? " of " : "",
-					config->ticket_file ? config->ticket_file : "",
+					path ? " of " : "", path ? path : "",
 					what ? what : ktls_strerror(r));
 	return 0;
 }
@@ -76,7 +75,7 @@ int ktls_resumption_freeze(struct ktls_config *config)
 	config->resumption = calloc(1, sizeof(*config->resumption));
 	if (!config->resumption)
 		return -ENOMEM;
-	r = make_keys(config);
+	r = ktls_resumption_read_keys(config, config->ticket_file, &config->resumption->keys);
 	if (!r && config->early_data_bytes)
 		r = ktls_early_freeze(config);
 	return r;

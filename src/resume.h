@@ -40,6 +40,10 @@ struct ktls_resume {
 	unsigned int tickets_left; /* client: to come */
 };
 
+/* The keys of a file, or of this process alone (NULL); 0 or the error, with its sentence. */
+int ktls_resumption_read_keys(struct ktls_config *config, const char *path,
+			      struct ktls_ticket_keys **ret_keys);
+
 /* Made by the config's freeze; 0 or the error, with its sentence. */
 int ktls_resumption_freeze(struct ktls_config *config);
 struct ktls_resumption *ktls_resumption_free(struct ktls_resumption *resumption);

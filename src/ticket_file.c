@@ -145,22 +145,6 @@ static const char *complain(const struct stat *file)
 	return NULL;
 }
 
-static int read_text(int fd, struct text *text)
-{
-	while (text->len < sizeof(text->bytes)) {
-		ssize_t n = read(fd, text->bytes + text->len, sizeof(text->bytes) - text->len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (!n)
-			return 0;
-		text->len += (size_t)n;
-	}
-	return 0;
-}
-
 static int fail(const char *what, const char **ret_what)
 {
 	*ret_what = what;
@@ -185,7 +169,7 @@ int ktls_ticket_file_read(const char *path, struct ktls_ticket_masters *ret_mast
 	what = complain(&file);
 	if (what)
 		return fail(what, ret_what);
-	r = read_text(fd, &text);
+	r = ktls_fd_read_all(fd, text.bytes, sizeof(text.bytes), &text.len);
 	if (r < 0)
 		return r;
 	if (!parse(&text, &masters))

@@ -9,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -135,4 +136,21 @@ int kit_file(size_t len)
 		bytes[i] = kit_byte(i);
 	munmap(bytes, len);
 	return fd;
+}
+
+static char directory[64];
+
+void kit_directory_enter(void)
+{
+	strcpy(directory, "/tmp/ktls-test-XXXXXX");
+	cr_assert(mkdtemp(directory));
+	cr_assert_eq(chdir(directory), 0);
+}
+
+void kit_directory_leave(void)
+{
+	char command[96];
+
+	snprintf(command, sizeof(command), "rm -r %s", directory);
+	cr_assert_eq(system(command), 0);
 }

@@ -43,6 +43,10 @@ unsigned int kit_count_fds(void);
 /* Waits for `events` (poll(2)'s), and fails the test when they do not come. */
 void kit_wait(int fd, short events);
 
+/* Fixtures: the test has a directory of its own, and is in it; then it is gone. */
+void kit_directory_enter(void);
+void kit_directory_leave(void);
+
 /* A file of `len` bytes that differ from place to place, without a name; kit_byte() is each. */
 int kit_file(size_t len);
 uint8_t kit_byte(size_t at);

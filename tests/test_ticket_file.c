@@ -21,25 +21,7 @@
 #include "tests/kit.h"
 #include "ticket_file.h"
 
-/* Each test has a directory of its own, and is in it. */
-static char place[64];
-
-static void enter(void)
-{
-	strcpy(place, "/tmp/ktls-test-tickets-XXXXXX");
-	cr_assert(mkdtemp(place));
-	cr_assert_eq(chdir(place), 0);
-}
-
-static void leave(void)
-{
-	char command[96];
-
-	snprintf(command, sizeof(command), "rm -r %s", place);
-	cr_assert_eq(system(command), 0);
-}
-
-TestSuite(unit, .init = enter, .fini = leave);
+TestSuite(unit, .init = kit_directory_enter, .fini = kit_directory_leave);
 
 static int read_keys(const char *path, struct ktls_ticket_masters *ret_masters)
 {
@@ -228,7 +210,7 @@ Test(unit, a_file_of_another_user_is_refused)
 	struct ktls_ticket_masters masters;
 
 	if (geteuid()) {
-		leave(); /* nobody else would, of a test that is skipped */
+		kit_directory_leave(); /* nobody else would, of a test that is skipped */
 		cr_skip_test("only root can make one");
 	}
 	cr_assert_eq(ktls_ticket_file_rotate("keys"), 0);

@@ -32,24 +32,7 @@ enum {
 	LIFETIME_MAX_S = 604800,
 };
 
-static char place[64];
-
-static void enter(void)
-{
-	strcpy(place, "/tmp/ktls-test-tickets-XXXXXX");
-	cr_assert(mkdtemp(place));
-	cr_assert_eq(chdir(place), 0);
-}
-
-static void leave(void)
-{
-	char command[96];
-
-	snprintf(command, sizeof(command), "rm -r %s", place);
-	cr_assert_eq(system(command), 0);
-}
-
-TestSuite(unit, .init = enter, .fini = leave);
+TestSuite(unit, .init = kit_directory_enter, .fini = kit_directory_leave);
 
 static struct ktls_ticket_keys *keys_new(const char *path, unsigned int lifetime_s)
 {

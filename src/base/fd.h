@@ -6,6 +6,7 @@
  * to keep it. */
 
 #include <errno.h>
+#include <stddef.h>
 #include <unistd.h>
 
 static inline void ktls_fd_close(int *fd)
@@ -22,5 +23,9 @@ static inline int ktls_fd_steal(int *fd)
 	*fd = -EBADF;
 	return stolen;
 }
+
+/* Reads to the file's end, or until buf is full. *ret_len is how much lies there, with any answer.
+ * 0 or -errno. */
+int ktls_fd_read_all(int fd, void *buf, size_t size, size_t *ret_len);
 
 #endif
