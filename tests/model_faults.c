@@ -11,10 +11,10 @@
 
 #include "base/sys.h"
 #include "model.h"
+#include "seam.h"
 
 enum {
 	LEVEL_TLS = 282,
-	PIECES = 1024,
 };
 
 static struct ktls_sys real;
@@ -51,23 +51,9 @@ static ssize_t delay(bool may_block)
 	return 1 + model_below(&faults->random, most[model_below(&faults->random, 4)]);
 }
 
-static int cut(const struct iovec *iov, size_t count, size_t left, struct iovec *ret_iov)
-{
-	int n = 0;
-
-	cr_assert(count <= PIECES);
-	for (size_t i = 0; i < count && left; i++, n++) {
-		ret_iov[n] = iov[i];
-		if (ret_iov[n].iov_len > left)
-			ret_iov[n].iov_len = left;
-		left -= ret_iov[n].iov_len;
-	}
-	return n;
-}
-
 static ssize_t sendmsg_or_not(int fd, const struct msghdr *msg, int flags)
 {
-	struct iovec iov[PIECES];
+	struct iovec iov[SEAM_PIECES];
 	struct msghdr part = *msg;
 	ssize_t n;
 
@@ -80,7 +66,7 @@ static ssize_t sendmsg_or_not(int fd, const struct msghdr *msg, int flags)
 		return -1;
 	/* The kernel takes a control record whole. */
 	if (!msg->msg_controllen) {
-		part.msg_iovlen = (size_t)cut(msg->msg_iov, msg->msg_iovlen, (size_t)n, iov);
+		part.msg_iovlen = (size_t)seam_cut(msg->msg_iov, msg->msg_iovlen, (size_t)n, iov);
 		part.msg_iov = iov;
 	}
 	return real.sendmsg(fd, &part, flags);
@@ -88,7 +74,7 @@ static ssize_t sendmsg_or_not(int fd, const struct msghdr *msg, int flags)
 
 static ssize_t recvmsg_or_not(int fd, struct msghdr *msg, int flags)
 {
-	struct iovec iov[PIECES], *whole = msg->msg_iov;
+	struct iovec iov[SEAM_PIECES], *whole = msg->msg_iov;
 	size_t count = msg->msg_iovlen;
 	ssize_t n;
 
@@ -99,7 +85,7 @@ static ssize_t recvmsg_or_not(int fd, struct msghdr *msg, int flags)
 	n = delay(true);
 	if (n < 0)
 		return -1;
-	msg->msg_iovlen = (size_t)cut(whole, count, (size_t)n, iov);
+	msg->msg_iovlen = (size_t)seam_cut(whole, count, (size_t)n, iov);
 	msg->msg_iov = iov;
 	n = real.recvmsg(fd, msg, flags);
 	msg->msg_iov = whole;
@@ -124,7 +110,7 @@ static ssize_t sendfile_or_not(int out_fd, int in_fd, off_t *offset, size_t coun
 
 static ssize_t preadv_or_not(int fd, const struct iovec *iov, int iovcnt, off_t offset)
 {
-	struct iovec part[PIECES];
+	struct iovec part[SEAM_PIECES];
 	ssize_t n;
 
 	if (fails())
@@ -134,7 +120,7 @@ static ssize_t preadv_or_not(int fd, const struct iovec *iov, int iovcnt, off_t 
 	n = delay(false);
 	if (n < 0)
 		return -1;
-	return real.preadv(fd, part, cut(iov, (size_t)iovcnt, (size_t)n, part), offset);
+	return real.preadv(fd, part, seam_cut(iov, (size_t)iovcnt, (size_t)n, part), offset);
 }
 
 static int setsockopt_or_not(int fd, int level, int name, const void *value, socklen_t len)

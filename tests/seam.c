@@ -19,7 +19,6 @@ enum {
 	LEVEL_TLS = 282,
 	NAME_TX = 1,
 	SLICE_MS = 10,
-	PIECES = 1024,
 };
 
 struct seam seam;
@@ -51,17 +50,16 @@ static bool fails(void)
 	return seam.fault.error;
 }
 
-/* The first pieces of a list, as far as the fault lets them. */
-static int cut_pieces(const struct iovec *iov, int count, struct iovec *ret_iov)
+int seam_cut(const struct iovec *iov, size_t count, size_t at_most, struct iovec *ret_iov)
 {
-	size_t left = seam.fault.at_most;
 	int n = 0;
 
-	for (; n < count && left; n++) {
+	cr_assert(count <= SEAM_PIECES);
+	for (; (size_t)n < count && at_most; n++) {
 		ret_iov[n] = iov[n];
-		if (ret_iov[n].iov_len > left)
-			ret_iov[n].iov_len = left;
-		left -= ret_iov[n].iov_len;
+		if (ret_iov[n].iov_len > at_most)
+			ret_iov[n].iov_len = at_most;
+		at_most -= ret_iov[n].iov_len;
 	}
 	return n;
 }
@@ -79,7 +77,7 @@ static void search(const struct iovec *iov, size_t count)
 
 static ssize_t seam_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	struct iovec iov[PIECES];
+	struct iovec iov[SEAM_PIECES];
 	struct msghdr cut = *msg;
 
 	if (fd != seam.fd)
@@ -91,9 +89,8 @@ static ssize_t seam_sendmsg(int fd, const struct msghdr *msg, int flags)
 			return -1;
 		/* The kernel takes a control record whole. */
 		if (seam.fault.at_most && !msg->msg_controllen) {
-			cr_assert(msg->msg_iovlen <= PIECES);
-			cut.msg_iovlen =
-				(size_t)cut_pieces(msg->msg_iov, (int)msg->msg_iovlen, iov);
+			cut.msg_iovlen = (size_t)seam_cut(msg->msg_iov, msg->msg_iovlen,
+							  seam.fault.at_most, iov);
 			cut.msg_iov = iov;
 		}
 	}
@@ -102,7 +99,7 @@ static ssize_t seam_sendmsg(int fd, const struct msghdr *msg, int flags)
 
 static ssize_t seam_recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	struct iovec iov[PIECES], *whole = msg->msg_iov;
+	struct iovec iov[SEAM_PIECES], *whole = msg->msg_iov;
 	size_t count = msg->msg_iovlen;
 	ssize_t n;
 
@@ -112,8 +109,7 @@ static ssize_t seam_recvmsg(int fd, struct msghdr *msg, int flags)
 		if (fails())
 			return -1;
 		if (seam.fault.at_most) {
-			cr_assert(count <= PIECES);
-			msg->msg_iovlen = (size_t)cut_pieces(whole, (int)count, iov);
+			msg->msg_iovlen = (size_t)seam_cut(whole, count, seam.fault.at_most, iov);
 			msg->msg_iov = iov;
 		}
 	}
@@ -139,13 +135,15 @@ static ssize_t seam_sendfile(int out_fd, int in_fd, off_t *offset, size_t count)
 
 static ssize_t seam_preadv(int fd, const struct iovec *iov, int iovcnt, off_t offset)
 {
-	struct iovec cut[PIECES];
+	struct iovec cut[SEAM_PIECES];
 
 	if (touches(SEAM_PREADV, 0, 0)) {
 		if (fails())
 			return -1;
 		if (seam.fault.at_most)
-			return real.preadv(fd, cut, cut_pieces(iov, iovcnt, cut), offset);
+			return real.preadv(fd, cut,
+					   seam_cut(iov, (size_t)iovcnt, seam.fault.at_most, cut),
+					   offset);
 	}
 	return real.preadv(fd, iov, iovcnt, offset);
 }

@@ -12,8 +12,13 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/uio.h>
 
 #define SEAM_MARKER "PLAINTEXT"
+
+enum {
+	SEAM_PIECES = 1024, /* of a list */
+};
 
 enum seam_call {
 	SEAM_SENDMSG = 0,
@@ -62,5 +67,9 @@ extern struct seam seam;
 void seam_begin(int fd, const struct seam_fault *fault, void (*wait)(void));
 /* The calls are themselves again. */
 void seam_end(void);
+
+/* The beginning of a list, as a call that moves at most so many bytes sees it: at most SEAM_PIECES
+ * pieces into ret_iov; how many. */
+int seam_cut(const struct iovec *iov, size_t count, size_t at_most, struct iovec *ret_iov);
 
 #endif
