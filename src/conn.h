@@ -92,6 +92,12 @@ struct ktls_rekey {
 	uint8_t ending; /* enum ktls_rekey_ending: no key can follow */
 };
 
+/* RFC 8446 4, 4.6.3 */
+enum {
+	KTLS_MESSAGE_KEY_UPDATE = 24,
+	KTLS_KEY_UPDATE_LEN = 1,
+};
+
 enum ktls_rekey_debt {
 	KTLS_REKEY_NOTHING = 0,
 	KTLS_REKEY_ONE_WAY,

@@ -20,14 +20,12 @@ enum message {
 	HELLO_REQUEST = 0,
 	CLIENT_HELLO = 1,
 	NEW_SESSION_TICKET = 4,
-	KEY_UPDATE = 24,
 };
 
 enum {
 	ALERT_WARNING = 1,
 	ALERT_FATAL = 2,
 	HEADER_LEN = 4,
-	KEY_UPDATE_LEN = 1,
 	CHUNK = 64,
 	MESSAGE_MAX = 1 << 16,	/* bytes of one */
 	MESSAGES_MAX = 1 << 17, /* in a row, with no application byte either way: a flood */
@@ -109,7 +107,8 @@ static bool is_expected(const struct ktls_conn *conn, uint8_t message)
 	bool client = conn->config->role == KTLS_CLIENT;
 
 	if (conn->protocol == KTLS_TLS_1_3)
-		return message == KEY_UPDATE || (client && message == NEW_SESSION_TICKET);
+		return message == KTLS_MESSAGE_KEY_UPDATE ||
+		       (client && message == NEW_SESSION_TICKET);
 	return message == (client ? HELLO_REQUEST : CLIENT_HELLO);
 }
 
@@ -124,7 +123,7 @@ static int begin_message(struct ktls_conn *conn)
 		return fail_unexpected(conn, "handshake message", message);
 	post->body_left =
 		(uint32_t)post->header[1] << 16 | (uint32_t)post->header[2] << 8 | post->header[3];
-	if (message == KEY_UPDATE && post->body_left != KEY_UPDATE_LEN)
+	if (message == KTLS_MESSAGE_KEY_UPDATE && post->body_left != KTLS_KEY_UPDATE_LEN)
 		return ktls_conn_fail_alert(conn, -KTLS_E_PROTOCOL, KTLS_ALERT_DECODE_ERROR,
 					    "reading: a KeyUpdate of %u bytes; told the peer "
 					    "decode_error",
@@ -157,11 +156,11 @@ static int end_message(struct ktls_conn *conn, bool ends)
 
 	post->header_len = 0;
 	/* No message may stand behind a KeyUpdate under the old key (RFC 8446 5.1). */
-	if (post->header[0] == KEY_UPDATE && !ends)
+	if (post->header[0] == KTLS_MESSAGE_KEY_UPDATE && !ends)
 		return ktls_conn_fail_alert(conn, -KTLS_E_PROTOCOL, KTLS_ALERT_UNEXPECTED_MESSAGE,
 					    "reading: bytes behind a KeyUpdate in its record; told "
 					    "the peer unexpected_message");
-	if (post->header[0] == KEY_UPDATE)
+	if (post->header[0] == KTLS_MESSAGE_KEY_UPDATE)
 		return ktls_rekey_receive(conn, post->update_request);
 	if (post->header[0] == NEW_SESSION_TICKET)
 		return end_ticket(conn);
@@ -195,7 +194,7 @@ static int take_handshake(struct ktls_conn *conn, const uint8_t *bytes, size_t l
 		return r < 0 || post->body_left ? r : end_message(conn, ends && len == *used);
 	}
 	n = len < post->body_left ? len : post->body_left;
-	if (post->header[0] == KEY_UPDATE)
+	if (post->header[0] == KTLS_MESSAGE_KEY_UPDATE)
 		post->update_request = bytes[0];
 	if (post->header[0] == NEW_SESSION_TICKET)
 		ktls_resume_ticket_bytes(conn, bytes, n);

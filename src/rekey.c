@@ -18,8 +18,6 @@
 #include "conn.h"
 
 enum {
-	KEY_UPDATE = 24,
-	KEY_UPDATE_LEN = 1,
 	UPDATE_NOT_REQUESTED = 0,
 	UPDATE_REQUESTED = 1,
 };
@@ -127,7 +125,7 @@ int ktls_rekey_receive(struct ktls_conn *conn, uint8_t request)
 
 static int announce(struct ktls_conn *conn)
 {
-	const uint8_t message[] = { KEY_UPDATE, 0, 0, KEY_UPDATE_LEN,
+	const uint8_t message[] = { KTLS_MESSAGE_KEY_UPDATE, 0, 0, KTLS_KEY_UPDATE_LEN,
 				    conn->rekey.owed == KTLS_REKEY_BOTH_WAYS
 					    ? UPDATE_REQUESTED
 					    : UPDATE_NOT_REQUESTED };
