@@ -7,6 +7,7 @@
  *
  *   conn.c            life: states, failing, promotion
  *   handshake.c       NEW to OPEN, with GnuTLS
+ *   handover.c        what is taken out of it
  *   conn_io.c         bytes: the public calls
  *   conn_end.c        the orderly end
  *   wait.c            how the calls wait

@@ -44,6 +44,10 @@ int ktls_handshake_begin(struct ktls_conn *conn);
  * the connection is open. */
 int ktls_handshake_step(struct ktls_conn *conn, uint64_t deadline_ns);
 
+/* handover.c: GnuTLS is done, and all of it has left. To OPEN, with what goes on taken out of the
+ * session, which is freed unless a client's tickets are to come. */
+int ktls_handover(struct ktls_conn *conn);
+
 struct ktls_handshake *ktls_handshake_free(struct ktls_handshake *handshake);
 
 #endif
