@@ -263,6 +263,12 @@ static int load_system_trust(struct ktls_config *config)
 
 /* Priorities */
 
+/* Its other modes log, or leave it to the caller. */
+bool ktls_credentials_is_fips(void)
+{
+	return gnutls_fips140_mode_enabled() == GNUTLS_FIPS140_STRICT;
+}
+
 /* AEAD suites with forward secrecy only, in the order of the config. */
 static void write_priority(const struct ktls_config *config, char *ret_text, size_t len)
 {

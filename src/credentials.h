@@ -29,6 +29,10 @@ int ktls_credentials_add_trust(struct ktls_config *config, const void *data, siz
 bool ktls_credentials_has_identity(const struct ktls_credentials *credentials);
 bool ktls_credentials_has_trust(const struct ktls_credentials *credentials);
 
+/* Whether GnuTLS refuses what FIPS 140 does not approve: it is built for it, and told to. Any
+ * thread. */
+bool ktls_credentials_is_fips(void);
+
 /* Loads the system's trust if it is wanted, and makes the priorities. */
 int ktls_credentials_freeze(struct ktls_config *config);
 
