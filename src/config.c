@@ -100,8 +100,7 @@ struct ktls_config *ktls_config_unref(struct ktls_config *config)
 	return NULL;
 }
 
-/* Every setter begins here: forgets the last sentence, refuses a frozen config. */
-static int begin_set(struct ktls_config *config)
+int ktls_config_begin_set(struct ktls_config *config)
 {
 	if (!config)
 		return -EINVAL;
@@ -113,7 +112,7 @@ static int begin_set(struct ktls_config *config)
 	return 0;
 }
 
-static int fail_value(struct ktls_config *config, const char *what)
+int ktls_config_fail_value(struct ktls_config *config, const char *what)
 {
 	return ktls_config_fail(config, -EINVAL, "changing a config: %s", what);
 }
@@ -161,12 +160,13 @@ static int read_file(struct ktls_config *config, const char *path, struct conten
 int ktls_config_add_identity(struct ktls_config *config, const void *chain, size_t chain_len,
 			     const void *key, size_t key_len)
 {
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (!chain || !key || chain_len > FILE_MAX || key_len > FILE_MAX)
-		return fail_value(config, "a chain and a key are needed, of at most 1 MiB each");
+		return ktls_config_fail_value(
+			config, "a chain and a key are needed, of at most 1 MiB each");
 	return ktls_credentials_add_identity(config, chain, chain_len, key, key_len);
 }
 
@@ -175,12 +175,12 @@ int ktls_config_add_identity_file(struct ktls_config *config, const char *chain_
 {
 	_cleanup_(free_contents) struct contents chain = { 0 };
 	_cleanup_(free_contents) struct contents key = { 0 };
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (!chain_path || !key_path)
-		return fail_value(config, "a chain and a key are needed");
+		return ktls_config_fail_value(config, "a chain and a key are needed");
 	r = read_file(config, chain_path, &chain);
 	if (!r)
 		r = read_file(config, key_path, &key);
@@ -192,35 +192,35 @@ int ktls_config_add_identity_file(struct ktls_config *config, const char *chain_
 int ktls_config_add_identity_self_signed(struct ktls_config *config, const char *const *names,
 					 size_t n)
 {
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (!names || !n)
-		return fail_value(config, "a self-signed certificate needs a name");
+		return ktls_config_fail_value(config, "a self-signed certificate needs a name");
 	return ktls_credentials_add_self_signed(config, names, n);
 }
 
 int ktls_config_add_trust(struct ktls_config *config, const void *data, size_t len)
 {
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (!data || len > FILE_MAX)
-		return fail_value(config, "trust anchors are needed, of at most 1 MiB");
+		return ktls_config_fail_value(config, "trust anchors are needed, of at most 1 MiB");
 	return ktls_credentials_add_trust(config, data, len);
 }
 
 int ktls_config_add_trust_file(struct ktls_config *config, const char *path)
 {
 	_cleanup_(free_contents) struct contents contents = { 0 };
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (!path)
-		return fail_value(config, "a file of trust anchors is needed");
+		return ktls_config_fail_value(config, "a file of trust anchors is needed");
 	r = read_file(config, path, &contents);
 	if (r < 0)
 		return r;
@@ -229,7 +229,7 @@ int ktls_config_add_trust_file(struct ktls_config *config, const char *path)
 
 int ktls_config_set_insecure_no_verify(struct ktls_config *config)
 {
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (!r)
 		config->insecure_no_verify = true;
@@ -238,12 +238,12 @@ int ktls_config_set_insecure_no_verify(struct ktls_config *config)
 
 int ktls_config_set_client_auth(struct ktls_config *config, enum ktls_client_auth client_auth)
 {
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (config->role != KTLS_SERVER || client_auth >= _KTLS_CLIENT_AUTH_N)
-		return fail_value(config, "only a server asks for client certificates");
+		return ktls_config_fail_value(config, "only a server asks for client certificates");
 	config->client_auth = client_auth;
 	return 0;
 }
@@ -258,12 +258,13 @@ static bool is_protocol(enum ktls_protocol protocol)
 int ktls_config_set_protocols(struct ktls_config *config, enum ktls_protocol min,
 			      enum ktls_protocol max)
 {
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (!is_protocol(min) || !is_protocol(max) || min > max)
-		return fail_value(config, "protocols are TLS 1.2 and 1.3, the lower one first");
+		return ktls_config_fail_value(config,
+					      "protocols are TLS 1.2 and 1.3, the lower one first");
 	config->protocol_min = min;
 	config->protocol_max = max;
 	return 0;
@@ -272,15 +273,16 @@ int ktls_config_set_protocols(struct ktls_config *config, enum ktls_protocol min
 int ktls_config_set_ciphers(struct ktls_config *config, const enum ktls_cipher *ciphers, size_t n)
 {
 	unsigned int seen = 0;
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (!ciphers || !n || n > _KTLS_CIPHER_N)
-		return fail_value(config, "at least one cipher is needed, each only once");
+		return ktls_config_fail_value(config,
+					      "at least one cipher is needed, each only once");
 	for (size_t i = 0; i < n; i++) {
 		if (ciphers[i] >= _KTLS_CIPHER_N || seen & 1u << ciphers[i])
-			return fail_value(config, "an unknown cipher, or one twice");
+			return ktls_config_fail_value(config, "an unknown cipher, or one twice");
 		seen |= 1u << ciphers[i];
 	}
 	memcpy(config->ciphers, ciphers, n * sizeof(ciphers[0]));
@@ -297,15 +299,16 @@ static bool is_alpn(const char *protocol)
 
 int ktls_config_set_alpn(struct ktls_config *config, const char *const *protocols, size_t n)
 {
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if ((!protocols && n) || n > KTLS_ALPN_MAX)
-		return fail_value(config, "at most 32 application protocols");
+		return ktls_config_fail_value(config, "at most 32 application protocols");
 	for (size_t i = 0; i < n; i++) {
 		if (!is_alpn(protocols[i]))
-			return fail_value(config, "an application protocol has 1 to 255 bytes");
+			return ktls_config_fail_value(config,
+						      "an application protocol has 1 to 255 bytes");
 	}
 	while (config->alpn_n)
 		free(config->alpn[--config->alpn_n]);
@@ -321,38 +324,38 @@ int ktls_config_set_alpn(struct ktls_config *config, const char *const *protocol
 int ktls_config_set_offload(struct ktls_config *config, enum ktls_direction direction,
 			    enum ktls_offload when, uint64_t bytes)
 {
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (direction >= _KTLS_DIRECTION_N || when >= _KTLS_OFFLOAD_N)
-		return fail_value(config, "an unknown direction or moment of offload");
+		return ktls_config_fail_value(config, "an unknown direction or moment of offload");
 	if (bytes && when != KTLS_OFFLOAD_AFTER_BYTES)
-		return fail_value(config, "only KTLS_OFFLOAD_AFTER_BYTES takes bytes");
+		return ktls_config_fail_value(config, "only KTLS_OFFLOAD_AFTER_BYTES takes bytes");
 	config->offload[direction] = (struct ktls_offload_rule){ .when = when, .bytes = bytes };
 	return 0;
 }
 
 int ktls_config_set_buffers(struct ktls_config *config, size_t n)
 {
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (!n || n > KTLS_BUFFERS_MAX)
-		return fail_value(config, "1 to 65536 buffers");
+		return ktls_config_fail_value(config, "1 to 65536 buffers");
 	config->buffers = n;
 	return 0;
 }
 
 int ktls_config_set_key_records(struct ktls_config *config, uint64_t records)
 {
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (records > KTLS_KEY_RECORDS_MAX)
-		return fail_value(config, "at most 2^24 records for a key");
+		return ktls_config_fail_value(config, "at most 2^24 records for a key");
 	config->key_records = records;
 	return 0;
 }
@@ -360,12 +363,12 @@ int ktls_config_set_key_records(struct ktls_config *config, uint64_t records)
 int ktls_config_set_first_records(struct ktls_config *config, size_t payload, uint32_t bytes,
 				  uint32_t idle_ms)
 {
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (payload && (payload < KTLS_PAYLOAD_MIN || payload > KERN_PAYLOAD_MAX))
-		return fail_value(config, "first records have 64 to 16384 bytes");
+		return ktls_config_fail_value(config, "first records have 64 to 16384 bytes");
 	config->first_records = (struct ktls_first_records){ .payload = (uint16_t)payload,
 							     .bytes = bytes,
 							     .idle_ms = idle_ms };
@@ -374,12 +377,12 @@ int ktls_config_set_first_records(struct ktls_config *config, size_t payload, ui
 
 int ktls_config_set_padding(struct ktls_config *config, size_t block)
 {
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (block > KERN_PAYLOAD_MAX)
-		return fail_value(config, "padding to at most 16384 bytes");
+		return ktls_config_fail_value(config, "padding to at most 16384 bytes");
 	config->padding = (uint16_t)block;
 	return 0;
 }
@@ -388,31 +391,31 @@ int ktls_config_set_padding(struct ktls_config *config, size_t block)
 
 static int fail_role(struct ktls_config *config)
 {
-	return fail_value(config, "only a server makes tickets and takes early data");
+	return ktls_config_fail_value(config, "only a server makes tickets and takes early data");
 }
 
 int ktls_config_set_tickets(struct ktls_config *config, unsigned int n)
 {
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (n > KTLS_TICKETS_MAX)
-		return fail_value(config, "at most 8 tickets");
+		return ktls_config_fail_value(config, "at most 8 tickets");
 	config->tickets = n;
 	return 0;
 }
 
 int ktls_config_set_ticket_lifetime(struct ktls_config *config, uint32_t lifetime_s)
 {
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (config->role != KTLS_SERVER)
 		return fail_role(config);
 	if (!lifetime_s || lifetime_s > KTLS_TICKET_LIFETIME_MAX_S)
-		return fail_value(config, "a ticket lives one second to seven days");
+		return ktls_config_fail_value(config, "a ticket lives one second to seven days");
 	config->ticket_lifetime_s = lifetime_s;
 	return 0;
 }
@@ -421,14 +424,14 @@ int ktls_config_set_ticket_file(struct ktls_config *config, const char *path)
 {
 	struct ktls_ticket_keys *keys;
 	char *copy;
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (config->role != KTLS_SERVER)
 		return fail_role(config);
 	if (!path)
-		return fail_value(config, "a file of ticket keys is needed");
+		return ktls_config_fail_value(config, "a file of ticket keys is needed");
 	/* Read again by the freeze; a fault in it is for whoever names it. */
 	r = ktls_resumption_read_keys(config, path, &keys);
 	if (r < 0)
@@ -444,14 +447,14 @@ int ktls_config_set_ticket_file(struct ktls_config *config, const char *path)
 
 int ktls_config_set_early_data(struct ktls_config *config, uint32_t limit_bytes)
 {
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;
 	if (config->role != KTLS_SERVER)
 		return fail_role(config);
 	if (limit_bytes > KTLS_EARLY_DATA_MAX)
-		return fail_value(config, "at most 65536 bytes of early data");
+		return ktls_config_fail_value(config, "at most 65536 bytes of early data");
 	config->early_data_bytes = limit_bytes;
 	return 0;
 }
@@ -461,7 +464,7 @@ int ktls_config_set_replay_store(struct ktls_config *config,
 					    uint64_t expires_s),
 				 void *context)
 {
-	int r = begin_set(config);
+	int r = ktls_config_begin_set(config);
 
 	if (r < 0)
 		return r;

@@ -77,6 +77,12 @@ struct ktls_config {
 /* Makes what connections share, once: trust, priorities, pool, probe. Any thread; 0 or why not. */
 int ktls_config_freeze(struct ktls_config *config);
 
+/* Every setter begins here: forgets the last sentence, refuses a frozen config. -EINVAL, -EBUSY. */
+int ktls_config_begin_set(struct ktls_config *config);
+
+/* What a setter answers to a value that makes no sense: -EINVAL, with `what` in its sentence. */
+int ktls_config_fail_value(struct ktls_config *config, const char *what);
+
 /* Keeps a sentence and returns the code. Only before the freeze: one thread writes then. */
 int ktls_config_fail(struct ktls_config *config, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
