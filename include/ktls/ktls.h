@@ -11,8 +11,10 @@
  *   conn.h     a connection                     session.h  resumption, early data
  *   probe.h    what this kernel can do          tickets.h  the keys that servers share
  *   freeze.h   a connection as bytes            version.h  which library this is
+ *   address.h  an IP address and a port
  */
 
+#include <ktls/address.h>
 #include <ktls/config.h>
 #include <ktls/conn.h>
 #include <ktls/error.h>

@@ -50,7 +50,7 @@ LIBC = re.compile(r'''
     |(arpa|net|netinet|netpacket|sys)/[a-z0-9_]+\.h''', re.VERBOSE)
 
 # What a public header may need of the system, so that it compiles with any standard.
-PUBLIC_LIBC = {'stdbool.h', 'stddef.h', 'stdint.h', 'sys/types.h', 'sys/uio.h', 'time.h'}
+PUBLIC_LIBC = {'stdbool.h', 'stddef.h', 'stdint.h', 'sys/socket.h', 'sys/types.h', 'sys/uio.h', 'time.h'}
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^">\n]+)[>"]', re.MULTILINE)
 SEARCH = ['include', '.', 'src']
