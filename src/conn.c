@@ -17,11 +17,8 @@
 #include "config.h"
 #include "conn.h"
 #include "handshake.h"
+#include "names.h"
 #include "resume.h"
-
-enum {
-	SERVER_NAME_MAX = 253, /* RFC 1035 2.3.4, without the dot at the end */
-};
 
 /* allowed[from] has a bit for each state that may follow. */
 static const unsigned int allowed[_KTLS_STATE_N] = {
@@ -380,23 +377,16 @@ struct ktls_conn *ktls_conn_free(struct ktls_conn *conn)
 
 int ktls_conn_set_server_name(struct ktls_conn *conn, const char *name)
 {
-	size_t len;
 	char *copy;
+	int r;
 
 	if (!conn || !name || conn->config->role != KTLS_CLIENT)
 		return -EINVAL;
 	if (conn->state != KTLS_STATE_NEW)
 		return -EISCONN;
-	len = strlen(name);
-	/* "example.org." is the same name, absolutely; certificates and SNI write it without the
-	 * dot. */
-	if (len && name[len - 1] == '.')
-		len--;
-	if (!len || len > SERVER_NAME_MAX)
-		return -EINVAL;
-	copy = strndup(name, len);
-	if (!copy)
-		return -ENOMEM;
+	r = ktls_name_canonical(name, &copy);
+	if (r < 0)
+		return r;
 	free(conn->server_name);
 	conn->server_name = copy;
 	return 0;

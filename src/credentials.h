@@ -11,7 +11,6 @@
 #include <stddef.h>
 
 #include "config.h"
-#include "record.h"
 
 struct gnutls_session_int;
 struct ktls_credentials;
@@ -38,12 +37,5 @@ int ktls_credentials_freeze(struct ktls_config *config);
 
 /* Gives a session its credentials and priorities. */
 int ktls_credentials_apply(const struct ktls_config *config, struct gnutls_session_int *session);
-
-/*
- * Verifies the peer's chain, and its name if one is given (RFC 6125; RFC 5280). 0, or
- * -KTLS_E_PEER_... and the alert that says so.
- */
-int ktls_credentials_verify(struct gnutls_session_int *session, enum ktls_role role,
-			    const char *name, enum ktls_alert *ret_alert);
 
 #endif

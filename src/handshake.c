@@ -9,7 +9,6 @@
  * before it reads.
  */
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <gnutls/gnutls.h>
@@ -23,7 +22,9 @@
 #include "conn.h"
 #include "credentials.h"
 #include "handshake.h"
+#include "names.h"
 #include "resume.h"
+#include "verify.h"
 
 enum {
 	RECORD_TYPE_MIN = 20, /* what can begin a record of any TLS */
@@ -154,26 +155,6 @@ static int keep_secrets(gnutls_session_t session, gnutls_record_encryption_level
 	return 0;
 }
 
-static int verify_peer(gnutls_session_t session)
-{
-	struct ktls_conn *conn = gnutls_session_get_ptr(session);
-	struct ktls_handshake *handshake = conn->handshake;
-	const struct ktls_config *config = conn->config;
-	unsigned int n;
-
-	if (config->insecure_no_verify)
-		return 0;
-	/* A client that was only asked may have none. */
-	if (config->client_auth == KTLS_CLIENT_AUTH_REQUEST &&
-	    !gnutls_certificate_get_peers(session, &n))
-		return 0;
-	handshake->verify_error =
-		ktls_credentials_verify(session, config->role,
-					config->role == KTLS_CLIENT ? conn->server_name : NULL,
-					&handshake->verify_alert);
-	return handshake->verify_error ? GNUTLS_E_CERTIFICATE_ERROR : 0;
-}
-
 static int look_at_message(gnutls_session_t session, unsigned int type, unsigned int when,
 			   unsigned int incoming, const gnutls_datum_t *message)
 {
@@ -188,27 +169,7 @@ static int look_at_message(gnutls_session_t session, unsigned int type, unsigned
 	return 0;
 }
 
-/* A resumed handshake shows no certificate; the one that the session remembers must do as if it had
- * been shown: it may have been to a server that asks for less, or have expired since. */
-static int verify_resumed(struct ktls_conn *conn)
-{
-	const struct ktls_config *config = conn->config;
-	gnutls_session_t session = conn->handshake->session;
-
-	if (!gnutls_session_is_resumed(session) ||
-	    (config->role == KTLS_SERVER && config->client_auth == KTLS_CLIENT_AUTH_NONE))
-		return 0;
-	return verify_peer(session);
-}
-
 /* Beginning */
-
-static bool is_address(const char *name)
-{
-	uint8_t address[16];
-
-	return inet_pton(AF_INET, name, address) == 1 || inet_pton(AF_INET6, name, address) == 1;
-}
 
 static int set_alpn(const struct ktls_config *config, gnutls_session_t session)
 {
@@ -238,7 +199,7 @@ static int set_role(const struct ktls_conn *conn, gnutls_session_t session)
 		gnutls_certificate_server_set_request(session, requests[conn->config->client_auth]);
 		return 0;
 	}
-	if (!name || is_address(name)) /* RFC 6066 3: no literal addresses */
+	if (!name || ktls_name_is_address(name)) /* RFC 6066 3: no literal addresses */
 		return 0;
 	return gnutls_server_name_set(session, GNUTLS_NAME_DNS, name, strlen(name));
 }
@@ -253,7 +214,7 @@ static int set_session(struct ktls_conn *conn, gnutls_session_t session)
 	if (set_alpn(conn->config, session) < 0 || set_role(conn, session) < 0)
 		return -KTLS_E_CRYPTO;
 	gnutls_session_set_ptr(session, conn);
-	gnutls_session_set_verify_function(session, verify_peer);
+	gnutls_session_set_verify_function(session, ktls_verify_peer);
 	gnutls_handshake_set_secret_function(session, keep_secrets);
 	gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_PRE,
 					   look_at_message);
@@ -445,7 +406,7 @@ int ktls_handshake_step(struct ktls_conn *conn, uint64_t deadline_ns)
 			r = gnutls_handshake(handshake->session);
 		} while (r == GNUTLS_E_INTERRUPTED || r == GNUTLS_E_WARNING_ALERT_RECEIVED);
 		if (!r)
-			r = verify_resumed(conn);
+			r = ktls_verify_resumed(conn);
 		handshake->done = !r;
 	}
 	if (r < 0 && r != GNUTLS_E_AGAIN)

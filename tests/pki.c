@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
+#include <gnutls/x509-ext.h>
 #include <gnutls/x509.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -125,20 +126,15 @@ static struct pki_pem export_key(gnutls_x509_privkey_t key)
 	return (struct pki_pem){ (char *)out.data, out.size };
 }
 
-struct pki_identity pki_issue(enum pki_kind kind, bool rsa, const char *const *names, size_t n)
+/* Signs, exports and frees. */
+static struct pki_identity finish(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key,
+				  enum pki_kind kind)
 {
-	time_t now = time(NULL);
-	time_t from = kind == PKI_NOT_YET ? now + DAY : now - 2 * DAY;
-	time_t to = kind == PKI_EXPIRED ? now - DAY : now + 2 * DAY;
-	gnutls_x509_privkey_t key = make_key(rsa);
-	gnutls_x509_crt_t crt = begin_crt(key, n ? names[0] : "nobody", from, to);
 	struct signer self = { crt, key };
 	const struct signer *signer =
 		kind == PKI_SELF_SIGNED ? &self : authority(kind == PKI_FOREIGN);
 	struct pki_identity identity;
 
-	for (size_t i = 0; i < n; i++)
-		add_name(crt, names[i]);
 	MUST(gnutls_x509_crt_set_key_usage(crt, GNUTLS_KEY_DIGITAL_SIGNATURE));
 	MUST(gnutls_x509_crt_set_key_purpose_oid(
 		crt, kind == PKI_CLIENT ? GNUTLS_KP_TLS_WWW_CLIENT : GNUTLS_KP_TLS_WWW_SERVER, 0));
@@ -147,6 +143,49 @@ struct pki_identity pki_issue(enum pki_kind kind, bool rsa, const char *const *n
 	gnutls_x509_crt_deinit(crt);
 	gnutls_x509_privkey_deinit(key);
 	return identity;
+}
+
+struct pki_identity pki_issue(enum pki_kind kind, bool rsa, const char *const *names, size_t n)
+{
+	time_t now = time(NULL);
+	time_t from = kind == PKI_NOT_YET ? now + DAY : now - 2 * DAY;
+	time_t to = kind == PKI_EXPIRED ? now - DAY : now + 2 * DAY;
+	gnutls_x509_privkey_t key = make_key(rsa);
+	gnutls_x509_crt_t crt = begin_crt(key, n ? names[0] : "nobody", from, to);
+
+	for (size_t i = 0; i < n; i++)
+		add_name(crt, names[i]);
+	return finish(crt, key, kind);
+}
+
+/* Each name, and all of them, are shorter than 128 bytes: a length is one byte. */
+static void add_sans(gnutls_x509_crt_t crt, const struct pki_san *sans, int n)
+{
+	uint8_t der[128] = { 0x30 };
+	size_t at = 2;
+
+	for (int i = 0; i < n; i++) {
+		size_t len = sans[i].len ? sans[i].len : strlen(sans[i].bytes);
+
+		assert(at + 2 + len <= sizeof(der));
+		der[at++] = (uint8_t)sans[i].tag;
+		der[at++] = (uint8_t)len;
+		memcpy(der + at, sans[i].bytes, len);
+		at += len;
+	}
+	der[1] = (uint8_t)(at - 2);
+	MUST(gnutls_x509_crt_set_extension_by_oid(crt, GNUTLS_X509EXT_OID_SAN, der, at, 0));
+}
+
+struct pki_identity pki_issue_for(const char *cn, const struct pki_san *sans, int n)
+{
+	time_t now = time(NULL);
+	gnutls_x509_privkey_t key = make_key(false);
+	gnutls_x509_crt_t crt = begin_crt(key, cn, now - DAY, now + DAY);
+
+	if (n >= 0)
+		add_sans(crt, sans, n);
+	return finish(crt, key, PKI_GOOD);
 }
 
 void pki_identity_free(struct pki_identity *identity)

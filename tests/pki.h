@@ -30,9 +30,27 @@ enum pki_kind {
 	PKI_CLIENT,  /* for a client */
 };
 
+/* What a certificate says that it is for, byte by byte: tags of GeneralName (RFC 5280 4.2.1.6). */
+enum pki_san_tag {
+	PKI_SAN_EMAIL = 0x81,
+	PKI_SAN_DNS = 0x82,
+	PKI_SAN_URI = 0x86,
+	PKI_SAN_IP = 0x87,
+};
+
+struct pki_san {
+	enum pki_san_tag tag;
+	const char *bytes;
+	size_t len; /* 0: up to the NUL */
+};
+
 /* For the names (DNS names and addresses), with an ECDSA P-256 key, or RSA 2048. Ends the test on
  * failure. */
 struct pki_identity pki_issue(enum pki_kind kind, bool rsa, const char *const *names, size_t n);
+
+/* Good but for its names: this CN, and these in the extension; n < 0: there is none. */
+struct pki_identity pki_issue_for(const char *cn, const struct pki_san *sans, int n);
+
 void pki_identity_free(struct pki_identity *identity);
 
 /* The authority's certificate as PEM. Lives as long as the process. */

@@ -18,12 +18,9 @@
 #include <ktls/ktls.h>
 
 #include "conn.h"
+#include "outcome.h"
 #include "pair.h"
 #include "pki.h"
-
-enum {
-	PATIENCE_MS = 5000,
-};
 
 static const enum ktls_protocol protocols[] = { KTLS_TLS_1_2, KTLS_TLS_1_3 };
 
@@ -79,63 +76,6 @@ static struct pair new_pair(const struct setting *setting)
 	return pair_join(client, server, *asked ? asked : NULL, 0);
 }
 
-/* Every later call on a failed connection answers as the first one did, and says so. */
-static void stays_failed(struct ktls_conn *conn, int error)
-{
-	struct ktls_info info;
-	uint64_t n64;
-	char byte = 0;
-	size_t n;
-
-	cr_assert(!ktls_conn_get_info(conn, &info, sizeof(info)));
-	cr_assert(info.state == KTLS_STATE_FAILED, "%s", ktls_state_name(info.state));
-	cr_assert(*ktls_conn_error(conn), "it failed without a word");
-	cr_assert(ktls_conn_handshake(conn, KTLS_NOW) == error);
-	cr_assert(ktls_conn_read(conn, &byte, 1, KTLS_NOW, &n) == error && !n);
-	cr_assert(ktls_conn_write(conn, &byte, 1, KTLS_NOW, &n) == error && !n);
-	cr_assert(ktls_conn_sendfile(conn, 0, 0, 0, KTLS_NOW, &n64) == error && !n64);
-	cr_assert(ktls_conn_shutdown(conn, KTLS_NOW) == error);
-}
-
-/* A client of TLS 1.3 is done before the server has judged it, and hears of that when it reads. */
-static int last_answer(struct ktls_conn *conn, int rc)
-{
-	char byte;
-	size_t n;
-
-	return rc ? rc : ktls_conn_read(conn, &byte, 1, ktls_deadline_in(PATIENCE_MS), &n);
-}
-
-static void expect_failure(struct pair *pair, enum pair_end finder, int error, const char *alert,
-			   const char *what)
-{
-	struct ktls_conn *other = pair->conn[!finder];
-	int rc[2];
-
-	pair_handshake(pair, rc);
-	cr_assert(rc[finder] == error, "%s: %s, not %s: %s", what, ktls_strerrorname(rc[finder]),
-		  ktls_strerrorname(error), ktls_conn_error(pair->conn[finder]));
-	stays_failed(pair->conn[finder], error);
-	rc[!finder] = last_answer(other, rc[!finder]);
-	cr_assert(rc[!finder] == -KTLS_E_ALERT, "%s: the other end: %s: %s", what,
-		  ktls_strerrorname(rc[!finder]), ktls_conn_error(other));
-	cr_assert(strstr(ktls_conn_error(other), alert), "%s: \"%s\" lacks %s", what,
-		  ktls_conn_error(other), alert);
-	stays_failed(other, -KTLS_E_ALERT);
-}
-
-static void expect_success(struct pair *pair, const char *what)
-{
-	int rc[2];
-
-	pair_handshake(pair, rc);
-	for (int end = 0; end < 2; end++)
-		cr_assert(!rc[end], "%s: end %d: %s", what, end, ktls_conn_error(pair->conn[end]));
-	pair_move(pair, PAIR_CLIENT, 1000, 100);
-	pair_move(pair, PAIR_SERVER, 1000, 100);
-	pair_close(pair);
-}
-
 /* Whom a client believes */
 
 struct belief {
@@ -181,9 +121,9 @@ Test(unit, a_client_believes_who_is_vouched_for_and_named)
 		struct pair pair = new_pair(&setting);
 
 		if (row->error)
-			expect_failure(&pair, PAIR_CLIENT, row->error, row->alert, row->name);
+			outcome_failure(&pair, PAIR_CLIENT, row->error, row->alert, row->name);
 		else
-			expect_success(&pair, row->name);
+			outcome_success(&pair, row->name);
 		pair_free(&pair);
 	}
 }
@@ -198,7 +138,7 @@ Test(unit, a_client_that_says_insecure_believes_anybody)
 		setting.asked = i & 2 ? "" : "example.net";
 		struct pair pair = new_pair(&setting);
 
-		expect_success(&pair, servers[i / 2].name);
+		outcome_success(&pair, servers[i / 2].name);
 		pair_free(&pair);
 	}
 }
@@ -211,7 +151,7 @@ Test(unit, a_client_without_a_name_says_nothing_to_anybody)
 
 	cr_assert_eq(ktls_conn_handshake(pair.conn[0], KTLS_NOW), -KTLS_E_NO_NAME);
 	cr_assert(strstr(ktls_conn_error(pair.conn[0]), "ktls_conn_set_server_name()"));
-	stays_failed(pair.conn[0], -KTLS_E_NO_NAME);
+	outcome_stays_failed(pair.conn[0], -KTLS_E_NO_NAME);
 	cr_assert(recv(pair.fd[1], &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
 	pair_free(&pair);
 }
@@ -245,9 +185,9 @@ Test(unit, a_server_believes_clients_that_are_vouched_for)
 		struct pair pair = new_pair(&setting);
 
 		if (row->error)
-			expect_failure(&pair, PAIR_SERVER, row->error, row->alert, row->name);
+			outcome_failure(&pair, PAIR_SERVER, row->error, row->alert, row->name);
 		else
-			expect_success(&pair, row->name);
+			outcome_success(&pair, row->name);
 		pair_free(&pair);
 	}
 }
@@ -260,10 +200,10 @@ Test(unit, a_server_that_requires_a_certificate_refuses_who_has_none)
 		struct pair pair = new_pair(&setting);
 
 		/* RFC 5246 7.4.6, RFC 8446 4.4.2.4. */
-		expect_failure(&pair, PAIR_SERVER, -KTLS_E_PEER_CERTIFICATE,
-			       protocols[i] == KTLS_TLS_1_3 ? "certificate_required"
-							    : "handshake_failure",
-			       ktls_protocol_name(protocols[i]));
+		outcome_failure(&pair, PAIR_SERVER, -KTLS_E_PEER_CERTIFICATE,
+				protocols[i] == KTLS_TLS_1_3 ? "certificate_required"
+							     : "handshake_failure",
+				ktls_protocol_name(protocols[i]));
 		pair_free(&pair);
 	}
 }
@@ -365,8 +305,8 @@ Test(unit, no_shared_protocol)
 	for (int i = 0; i < 2; i++) {
 		struct pair pair = new_limited(&(struct setting){ 0 }, protocols[i], protocols[!i]);
 
-		expect_failure(&pair, PAIR_SERVER, -KTLS_E_NO_SHARED_PROTOCOL, "protocol_version",
-			       ktls_protocol_name(protocols[i]));
+		outcome_failure(&pair, PAIR_SERVER, -KTLS_E_NO_SHARED_PROTOCOL, "protocol_version",
+				ktls_protocol_name(protocols[i]));
 		pair_free(&pair);
 	}
 }
@@ -385,8 +325,8 @@ Test(unit, no_shared_suite)
 		cr_assert(!ktls_config_set_ciphers(server, &theirs, 1));
 		struct pair pair = pair_join(client, server, "localhost", 0);
 
-		expect_failure(&pair, PAIR_SERVER, -KTLS_E_NO_SHARED_SUITE, "handshake_failure",
-			       ktls_protocol_name(protocols[i]));
+		outcome_failure(&pair, PAIR_SERVER, -KTLS_E_NO_SHARED_SUITE, "handshake_failure",
+				ktls_protocol_name(protocols[i]));
 		pair_free(&pair);
 	}
 }
@@ -413,8 +353,8 @@ Test(unit, no_shared_application_protocol)
 	for (int i = 0; i < 2; i++) {
 		struct pair pair = new_alpn(protocols[i], web, 2, mail, 1);
 
-		expect_failure(&pair, PAIR_SERVER, -KTLS_E_NO_SHARED_ALPN,
-			       "no_application_protocol", ktls_protocol_name(protocols[i]));
+		outcome_failure(&pair, PAIR_SERVER, -KTLS_E_NO_SHARED_ALPN,
+				"no_application_protocol", ktls_protocol_name(protocols[i]));
 		pair_free(&pair);
 	}
 }
@@ -437,7 +377,7 @@ Test(unit, an_application_protocol_is_chosen_if_both_name_one)
 				 rows[i / 2].server, rows[i / 2].server_n);
 		struct ktls_info info;
 
-		expect_success(&pair, "ALPN");
+		outcome_success(&pair, "ALPN");
 		for (int end = 0; end < 2; end++) {
 			cr_assert(!ktls_conn_get_info(pair.conn[end], &info, sizeof(info)));
 			if (rows[i / 2].chosen)
@@ -455,7 +395,7 @@ Test(unit, the_servers_preference_of_application_protocols_counts)
 	struct pair pair = new_alpn(0, web, 2, web_reversed, 2);
 	struct ktls_info info;
 
-	expect_success(&pair, "ALPN");
+	outcome_success(&pair, "ALPN");
 	cr_assert(!ktls_conn_get_info(pair.conn[PAIR_SERVER], &info, sizeof(info)));
 	cr_assert_str_eq(info.alpn, "http/1.1");
 	pair_free(&pair);
@@ -469,7 +409,7 @@ static void expect_sni(const char *name, const char *seen)
 	struct pair pair = new_pair(&setting);
 	struct ktls_info info;
 
-	expect_success(&pair, name);
+	outcome_success(&pair, name);
 	cr_assert(!ktls_conn_get_info(pair.conn[PAIR_SERVER], &info, sizeof(info)));
 	if (seen)
 		cr_assert_str_eq(info.server_name, seen);
@@ -501,7 +441,7 @@ Test(unit, the_name_can_be_changed_until_the_handshake_begins)
 	cr_assert(!ktls_conn_set_server_name(pair.conn[0], "localhost"));
 	cr_assert(ktls_conn_handshake(pair.conn[0], KTLS_NOW) == KTLS_WANT_READ);
 	cr_assert_eq(ktls_conn_set_server_name(pair.conn[0], "localhost"), -EISCONN);
-	expect_success(&pair, "the last name");
+	outcome_success(&pair, "the last name");
 	pair_free(&pair);
 }
 
@@ -519,7 +459,7 @@ Test(unit, nothing_is_read_or_written_before_the_handshake_is_done)
 		cr_assert_eq(ktls_conn_shutdown(pair.conn[0], KTLS_NOW), -ENOTCONN);
 		cr_assert(ktls_conn_handshake(pair.conn[0], KTLS_NOW) == KTLS_WANT_READ);
 	}
-	expect_success(&pair, "afterwards");
+	outcome_success(&pair, "afterwards");
 	pair_free(&pair);
 }
 
@@ -527,7 +467,7 @@ Test(unit, the_session_of_gnutls_is_freed_when_the_handshake_is_done)
 {
 	struct pair pair = new_pair(&(struct setting){ 0 });
 
-	expect_success(&pair, "handshake");
+	outcome_success(&pair, "handshake");
 	for (int end = 0; end < 2; end++) {
 		cr_assert_null(pair.conn[end]->handshake);
 		cr_assert(ktls_conn_handshake(pair.conn[end], KTLS_NOW) == 0, "again is done");
@@ -554,7 +494,7 @@ Test(unit, sslkeylogfile_logs_nothing)
 		struct setting setting = { .protocol = protocols[i] };
 		struct pair pair = new_pair(&setting);
 
-		expect_success(&pair, "handshake");
+		outcome_success(&pair, "handshake");
 		pair_free(&pair);
 	}
 	cr_assert_eq(file_size(path), 0);

@@ -51,9 +51,12 @@ int ktls_conn_new(struct ktls_conn **ret_conn, struct ktls_config *config, int f
 /* Wipes and frees; sends nothing and closes nothing. Takes NULL; always returns NULL. */
 struct ktls_conn *ktls_conn_free(struct ktls_conn *conn);
 
-/* Client, before the handshake: the DNS name or IP address the peer's certificate must be for; also
- * sent as SNI (RFC 6066 3; not for addresses). Copied. -EINVAL, -EISCONN once the handshake has
- * begun. */
+/*
+ * Client, before the handshake: the DNS name or IP address the peer's certificate must list (RFC
+ * 9525; its CN does not count); also sent as SNI (RFC 6066 3; not for addresses). A name may be
+ * UTF-8 (RFC 5890), in any case, with a dot at its end. Copied. -EINVAL: no host has such a name;
+ * -EISCONN once the handshake has begun.
+ */
 int ktls_conn_set_server_name(struct ktls_conn *conn, const char *name);
 
 /*

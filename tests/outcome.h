@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef TESTS_OUTCOME_H
+#define TESTS_OUTCOME_H
+
+/* How handshakes end, and what is left of a connection then. */
+
+#include "pair.h"
+
+/* Both end well, and bytes move both ways. */
+void outcome_success(struct pair *pair, const char *what);
+
+/* The finder's fails with the error, and the other end hears of the alert. */
+void outcome_failure(struct pair *pair, enum pair_end finder, int error, const char *alert,
+		     const char *what);
+
+/* Every later call on a failed connection answers as the first one did, and says so. */
+void outcome_stays_failed(struct ktls_conn *conn, int error);
+
+#endif
