@@ -32,6 +32,10 @@ enum {
 	ALPN_LEN_MAX = 255, /* RFC 7301 3.1 */
 };
 
+/* P-521 for the certificates that have it; nobody needs more. */
+static const enum ktls_group default_groups[] = { KTLS_GROUP_X25519, KTLS_GROUP_SECP256R1,
+						  KTLS_GROUP_SECP384R1, KTLS_GROUP_SECP521R1 };
+
 int ktls_config_fail(struct ktls_config *config, int error, const char *format, ...)
 {
 	va_list args;
@@ -71,6 +75,8 @@ int ktls_config_new(struct ktls_config **ret_config, enum ktls_role role)
 	config->ciphers_n = _KTLS_CIPHER_N;
 	for (unsigned int i = 0; i < _KTLS_CIPHER_N; i++)
 		config->ciphers[i] = i;
+	memcpy(config->groups, default_groups, sizeof(default_groups));
+	config->groups_n = sizeof(default_groups) / sizeof(default_groups[0]);
 	config->buffers = KTLS_BUFFERS_DEFAULT;
 	config->tickets = role == KTLS_SERVER ? KTLS_TICKETS_DEFAULT : 0;
 	config->ticket_lifetime_s = KTLS_TICKET_LIFETIME_DEFAULT_S;

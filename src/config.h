@@ -20,6 +20,7 @@ struct ktls_resumption;
 enum {
 	KTLS_CONFIG_ERROR_LEN = 192,
 	KTLS_ALPN_MAX = 32, /* protocols */
+	KTLS_GROUPS_MAX = 5,
 	KTLS_BUFFERS_DEFAULT = 1024,
 	KTLS_BUFFERS_MAX = 65536,
 	KTLS_KEY_RECORDS_MAX = 1 << 24,
@@ -53,6 +54,9 @@ struct ktls_config {
 	enum ktls_protocol protocol_min, protocol_max;
 	enum ktls_cipher ciphers[_KTLS_CIPHER_N];
 	size_t ciphers_n;
+	enum ktls_group groups[KTLS_GROUPS_MAX];
+	size_t groups_n;
+	bool require_fips;
 	char *alpn[KTLS_ALPN_MAX];
 	size_t alpn_n;
 	struct ktls_offload_rule offload[_KTLS_DIRECTION_N];

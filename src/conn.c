@@ -415,6 +415,7 @@ int ktls_conn_get_info(const struct ktls_conn *conn, struct ktls_info *ret_info,
 	info.server_name = conn->server_name;
 	info.resumed = conn->resumed;
 	info.early_data = conn->early_data;
+	info.group = conn->group;
 	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N; d++) {
 		const struct ktls_half *half = &conn->half[d];
 

@@ -132,7 +132,7 @@ struct ktls_conn {
 	struct ktls_post post;
 	struct ktls_rekey rekey;
 	struct ktls_pace pace;
-	uint16_t protocol, cipher;
+	uint16_t protocol, cipher, group;
 	bool resumed;
 	uint8_t early_data;   /* enum ktls_early_data */
 	uint16_t payload_max; /* plaintext bytes per record that the peer takes */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Certificates, keys, trust and priorities, with GnuTLS; see credentials.h. */
+/* Certificates, keys and trust, with GnuTLS; see credentials.h. */
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,10 +14,10 @@
 
 #include "base/secret.h"
 #include "credentials.h"
+#include "suites.h"
 
 enum {
 	CHAIN_MAX = 16,
-	PRIORITY_LEN = 256,
 	SERIAL_LEN = 16,
 	SELF_SIGNED_DAYS = 30,
 	CLOCK_SLACK_S = 3600,
@@ -269,42 +269,9 @@ bool ktls_credentials_is_fips(void)
 	return gnutls_fips140_mode_enabled() == GNUTLS_FIPS140_STRICT;
 }
 
-/* AEAD suites with forward secrecy only, in the order of the config. */
-static void write_priority(const struct ktls_config *config, char *ret_text, size_t len)
+gnutls_priority_t ktls_credentials_priority(const struct ktls_credentials *credentials)
 {
-	static const char *const names[_KTLS_CIPHER_N] = {
-		[KTLS_AES_128_GCM] = "AES-128-GCM",
-		[KTLS_AES_256_GCM] = "AES-256-GCM",
-		[KTLS_AES_128_CCM] = "AES-128-CCM",
-		[KTLS_CHACHA20_POLY1305] = "CHACHA20-POLY1305",
-	};
-	size_t at;
-
-	at = (size_t)snprintf(ret_text, len,
-			      "NORMAL:%%ALLOW_SMALL_RECORDS:-VERS-ALL%s%s:-KX-ALL:+ECDHE-ECDSA:+"
-			      "ECDHE-RSA:-MAC-ALL:+AEAD:"
-			      "-CIPHER-ALL",
-			      config->protocol_max == KTLS_TLS_1_3 ? ":+VERS-TLS1.3" : "",
-			      config->protocol_min == KTLS_TLS_1_2 ? ":+VERS-TLS1.2" : "");
-	for (size_t i = 0; i < config->ciphers_n; i++)
-		at += (size_t)snprintf(ret_text + at, len - at, ":+%s", names[config->ciphers[i]]);
-}
-
-static int make_priority(struct ktls_config *config)
-{
-	char text[PRIORITY_LEN];
-	const char *at = text;
-	int r;
-
-	write_priority(config, text, sizeof(text));
-	r = gnutls_priority_init(&config->credentials->priority, text, &at);
-	if (r < 0)
-		return ktls_config_fail(
-			config, -KTLS_E_CRYPTO,
-			"choosing suites with GnuTLS: %s near \"%s\". To do: look at "
-			"the system-wide GnuTLS configuration",
-			gnutls_strerror(r), at);
-	return 0;
+	return credentials->priority;
 }
 
 int ktls_credentials_freeze(struct ktls_config *config)
@@ -313,7 +280,7 @@ int ktls_credentials_freeze(struct ktls_config *config)
 
 	if (wants_system_trust(config))
 		r = load_system_trust(config);
-	return r < 0 ? r : make_priority(config);
+	return r < 0 ? r : ktls_suites_make_priority(config, &config->credentials->priority);
 }
 
 int ktls_credentials_apply(const struct ktls_config *config, gnutls_session_t session)

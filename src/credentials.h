@@ -12,6 +12,7 @@
 
 #include "config.h"
 
+struct gnutls_priority_st;
 struct gnutls_session_int;
 struct ktls_credentials;
 
@@ -34,6 +35,9 @@ bool ktls_credentials_is_fips(void);
 
 /* Loads the system's trust if it is wanted, and makes the priorities. */
 int ktls_credentials_freeze(struct ktls_config *config);
+
+/* Of a frozen config; NULL before. */
+struct gnutls_priority_st *ktls_credentials_priority(const struct ktls_credentials *credentials);
 
 /* Gives a session its credentials and priorities. */
 int ktls_credentials_apply(const struct ktls_config *config, struct gnutls_session_int *session);

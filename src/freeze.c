@@ -70,7 +70,8 @@ struct frozen {
 	uint8_t alert[2], alert_len;
 	uint8_t update_request, owes_no_renegotiation, empty;
 	uint8_t rekey_owed, rekey_announced, rekey_ending;
-	uint8_t unused[9];
+	uint8_t group[2];
+	uint8_t unused[7];
 };
 
 KTLS_DEFINE_WIPE(frozen);
@@ -128,6 +129,7 @@ static void freeze_conn(const struct ktls_conn *conn, struct frozen *frozen)
 	frozen->protocol = conn->protocol;
 	frozen->cipher = conn->cipher;
 	frozen->payload_max = conn->payload_max;
+	memcpy(frozen->group, &conn->group, sizeof(frozen->group));
 	frozen->resumed = conn->resumed;
 	frozen->early_data = conn->early_data;
 	frozen->rx_end = conn->rx_end;
@@ -350,6 +352,7 @@ static void thaw_conn(struct ktls_conn *conn, const struct frozen *frozen)
 	conn->protocol = frozen->protocol;
 	conn->cipher = frozen->cipher;
 	conn->payload_max = frozen->payload_max;
+	memcpy(&conn->group, frozen->group, sizeof(conn->group));
 	conn->resumed = frozen->resumed;
 	conn->early_data = frozen->early_data;
 	conn->sendfile_seen = frozen->sendfile_seen;

@@ -16,6 +16,7 @@
 #include "conn.h"
 #include "handshake.h"
 #include "resume.h"
+#include "suites.h"
 
 enum {
 	SNI_LEN = 256,
@@ -77,6 +78,7 @@ static int take_parameters(struct ktls_conn *conn)
 		gnutls_protocol_get_version(session) == GNUTLS_TLS1_3 ? KTLS_TLS_1_3 : KTLS_TLS_1_2;
 	conn->payload_max = (uint16_t)peer_payload_max(conn);
 	conn->suite = gnutls_ciphersuite_get(session);
+	conn->group = ktls_suites_group(session);
 	return 0;
 }
 

@@ -30,6 +30,23 @@ const char *ktls_cipher_name(unsigned int cipher)
 	return row ? row->name : "unknown";
 }
 
+const char *ktls_group_name(unsigned int group)
+{
+	switch (group) {
+	case KTLS_GROUP_SECP256R1:
+		return "P-256";
+	case KTLS_GROUP_SECP384R1:
+		return "P-384";
+	case KTLS_GROUP_SECP521R1:
+		return "P-521";
+	case KTLS_GROUP_X25519:
+		return "X25519";
+	case KTLS_GROUP_X448:
+		return "X448";
+	}
+	return "none";
+}
+
 const char *ktls_protection_name(unsigned int protection)
 {
 	static const char *const names[_KTLS_PROTECTION_N] = {

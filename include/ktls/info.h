@@ -30,6 +30,15 @@ enum ktls_cipher {
 	_KTLS_CIPHER_N,
 };
 
+/* In which keys are agreed. The values are those on the wire (RFC 8446 4.2.7). */
+enum ktls_group {
+	KTLS_GROUP_SECP256R1 = 0x0017,
+	KTLS_GROUP_SECP384R1 = 0x0018,
+	KTLS_GROUP_SECP521R1 = 0x0019,
+	KTLS_GROUP_X25519 = 0x001d,
+	KTLS_GROUP_X448 = 0x001e,
+};
+
 enum ktls_direction {
 	KTLS_TX = 0,
 	KTLS_RX,
@@ -78,11 +87,13 @@ struct ktls_info {
 	const char *server_name; /* client: the name verified; server: SNI as sent, or NULL */
 	uint16_t resumed;	 /* 1: a session was resumed, no certificate was shown */
 	uint16_t early_data;	 /* enum ktls_early_data */
+	uint16_t group; /* enum ktls_group; 0: no key was agreed, a session of TLS 1.2 resumed */
 };
 
-/* "TLS 1.3", "AES-128-GCM", "kernel", "open". Never NULL; static storage; any thread. */
+/* "TLS 1.3", "AES-128-GCM", "X25519", "kernel", "open". Never NULL; static storage; any thread. */
 const char *ktls_protocol_name(unsigned int protocol);
 const char *ktls_cipher_name(unsigned int cipher);
+const char *ktls_group_name(unsigned int group);
 const char *ktls_protection_name(unsigned int protection);
 const char *ktls_state_name(unsigned int state);
 

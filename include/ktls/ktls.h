@@ -10,8 +10,8 @@
  *   config.h   what is decided before one       limits.h   how its keys and records are used
  *   conn.h     a connection                     session.h  resumption, early data
  *   probe.h    what this kernel can do          tickets.h  the keys that servers share
- *   freeze.h   a connection as bytes            version.h  which library this is
- *   address.h  an IP address and a port
+ *   freeze.h   a connection as bytes            suites.h   groups, FIPS, suites by name
+ *   address.h  an IP address and a port         version.h  which library this is
  */
 
 #include <ktls/address.h>
@@ -23,6 +23,7 @@
 #include <ktls/limits.h>
 #include <ktls/probe.h>
 #include <ktls/session.h>
+#include <ktls/suites.h>
 #include <ktls/tickets.h>
 #include <ktls/version.h>
 

@@ -33,7 +33,8 @@ ROOMS = {
 # without the library, and the kernel without it.
 FENCES = {
     r'gnutls/.*': ['src/aead.c', 'src/credentials.c', 'src/early.c', 'src/handover.c', 'src/handshake.c', 'src/hello.c',
-                   'src/names.c', 'src/resume.c', 'src/ticket_keys.c', 'src/verify.c', 'bench/rival_gnutls.c'],
+                   'src/names.c', 'src/resume.c', 'src/suites.c', 'src/ticket_keys.c', 'src/verify.c',
+                   'bench/rival_gnutls.c'],
     r'liburing(/.*|\.h)': ['uring/'],
     r'netlink/.*': ['src/netlink.c'],
     r'linux/tls\.h': ['ktls/', 'bench/bare_kernel.c'],
