@@ -12,6 +12,7 @@
  *   probe.h    what this kernel can do          tickets.h  the keys that servers share
  *   freeze.h   a connection as bytes            suites.h   groups, FIPS, suites by name
  *   address.h  an IP address and a port         version.h  which library this is
+ *   source.h   where configs come from
  */
 
 #include <ktls/address.h>
@@ -23,6 +24,7 @@
 #include <ktls/limits.h>
 #include <ktls/probe.h>
 #include <ktls/session.h>
+#include <ktls/source.h>
 #include <ktls/suites.h>
 #include <ktls/tickets.h>
 #include <ktls/version.h>
