@@ -80,15 +80,16 @@ static void measure(enum ktls_offload offload, enum ktls_protection protection, 
 	struct bench_peer peer = bench_peer_start(BENCH_PEER_HOLD);
 	struct ktls_config *server = bench_server(NULL, offload, true);
 	struct ktls_conn **conns = calloc(n + 1, sizeof(struct ktls_conn *));
-	int *fds = calloc(n + 1, sizeof(int));
 	struct kernel_memory kernel_before = { 0 }, kernel_open;
 	size_t before = 0, open, after, written;
 
-	if (!conns || !fds)
+	if (!conns)
 		bench_die("no memory");
 	for (size_t i = 0; i <= n; i++) {
-		fds[i] = bench_peer_accept(&peer);
-		conns[i] = bench_open(server, fds[i]);
+		int fd = bench_peer_accept(&peer);
+
+		conns[i] = bench_open(server, fd);
+		close(fd); /* the connection has its own */
 		bench_check_protection(conns[i], protection);
 		bench_must(ktls_conn_write(conns[i], "!", 1, KTLS_FOREVER, &written), "writing",
 			   ktls_conn_error(conns[i]));
@@ -109,12 +110,9 @@ static void measure(enum ktls_offload offload, enum ktls_protection protection, 
 	       (long long)(kernel_open.slab - kernel_before.slab) / (long long)n,
 	       (long long)(kernel_open.tcp - kernel_before.tcp) / (long long)n);
 	ktls_conn_free(conns[0]);
-	for (size_t i = 0; i <= n; i++)
-		close(fds[i]);
 	bench_peer_stop(&peer);
 	ktls_config_unref(server);
 	free(conns);
-	free(fds);
 }
 
 int main(int argc, char **argv)

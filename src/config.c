@@ -242,6 +242,15 @@ int ktls_config_set_insecure_no_verify(struct ktls_config *config)
 	return r;
 }
 
+int ktls_config_set_insecure_plaintext(struct ktls_config *config)
+{
+	int r = ktls_config_begin_set(config);
+
+	if (!r)
+		config->insecure_plaintext = true;
+	return r;
+}
+
 int ktls_config_set_client_auth(struct ktls_config *config, enum ktls_client_auth client_auth)
 {
 	int r = ktls_config_begin_set(config);
@@ -485,6 +494,8 @@ int ktls_config_set_replay_store(struct ktls_config *config,
 
 static int check_whole(struct ktls_config *config)
 {
+	if (config->insecure_plaintext)
+		return 0;
 	if (config->role == KTLS_SERVER && !ktls_credentials_has_identity(config->credentials))
 		return ktls_config_fail(
 			config, -KTLS_E_NO_IDENTITY,
@@ -502,8 +513,9 @@ static int check_whole(struct ktls_config *config)
 
 static bool wants_kernel(const struct ktls_config *config)
 {
-	return config->offload[KTLS_TX].when != KTLS_OFFLOAD_NEVER ||
-	       config->offload[KTLS_RX].when != KTLS_OFFLOAD_NEVER;
+	return !config->insecure_plaintext &&
+	       (config->offload[KTLS_TX].when != KTLS_OFFLOAD_NEVER ||
+		config->offload[KTLS_RX].when != KTLS_OFFLOAD_NEVER);
 }
 
 static int freeze_once(struct ktls_config *config)
@@ -513,10 +525,9 @@ static int freeze_once(struct ktls_config *config)
 	r = check_whole(config);
 	if (r < 0)
 		return r;
-	r = ktls_credentials_freeze(config);
-	if (r < 0)
-		return r;
-	r = ktls_resumption_freeze(config);
+	r = config->insecure_plaintext ? 0 : ktls_credentials_freeze(config);
+	if (!r && !config->insecure_plaintext)
+		r = ktls_resumption_freeze(config);
 	if (r < 0)
 		return r;
 	if (!config->pool)

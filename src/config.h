@@ -51,6 +51,7 @@ struct ktls_config {
 	enum ktls_role role;
 	enum ktls_client_auth client_auth;
 	bool insecure_no_verify;
+	bool insecure_plaintext;
 	enum ktls_protocol protocol_min, protocol_max;
 	enum ktls_cipher ciphers[_KTLS_CIPHER_N];
 	size_t ciphers_n;

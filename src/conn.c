@@ -14,6 +14,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <ktls/socket.h>
+
+#include "base/fd.h"
+#include "base/secret.h"
 #include "config.h"
 #include "conn.h"
 #include "handshake.h"
@@ -22,7 +26,8 @@
 
 /* allowed[from] has a bit for each state that may follow. */
 static const unsigned int allowed[_KTLS_STATE_N] = {
-	/* OPEN at once: thawed. */
+	[KTLS_STATE_CONNECTING] = 1u << KTLS_STATE_NEW | 1u << KTLS_STATE_FAILED,
+	/* OPEN at once: thawed, or in plaintext. */
 	[KTLS_STATE_NEW] =
 		1u << KTLS_STATE_HANDSHAKE | 1u << KTLS_STATE_OPEN | 1u << KTLS_STATE_FAILED,
 	[KTLS_STATE_HANDSHAKE] = 1u << KTLS_STATE_OPEN | 1u << KTLS_STATE_FAILED,
@@ -103,6 +108,7 @@ int ktls_conn_fail_alert(struct ktls_conn *conn, int error, enum ktls_alert aler
 int ktls_conn_check_open(const struct ktls_conn *conn)
 {
 	switch (conn->state) {
+	case KTLS_STATE_CONNECTING:
 	case KTLS_STATE_NEW:
 	case KTLS_STATE_HANDSHAKE:
 	case KTLS_STATE_FROZEN:
@@ -288,6 +294,16 @@ int ktls_conn_open(struct ktls_conn *conn)
 	return 0;
 }
 
+void ktls_conn_open_plain(struct ktls_conn *conn)
+{
+	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N; d++) {
+		conn->half[d].protect = &ktls_protect_plain;
+		conn->half[d].reason = KTLS_REASON_POLICY;
+	}
+	conn->payload_max = KERN_PAYLOAD_MAX;
+	ktls_conn_set_state(conn, KTLS_STATE_OPEN);
+}
+
 /* Birth, death, and what can be asked at any time */
 
 static int make_nonblocking(int fd)
@@ -320,7 +336,7 @@ static void attach_ulp(struct ktls_conn *conn)
 	unsigned int reason;
 	int r;
 
-	if (!probe)
+	if (!probe || conn->config->insecure_plaintext)
 		return;
 	if (probe->ulp) {
 		conn->ulp_reason = probe->ulp;
@@ -334,30 +350,80 @@ static void attach_ulp(struct ktls_conn *conn)
 	}
 }
 
-int ktls_conn_new(struct ktls_conn **ret_conn, struct ktls_config *config, int fd)
+int ktls_conn_make(struct ktls_conn **ret_conn, struct ktls_config *config)
 {
 	struct ktls_conn *conn;
-	int r;
+	int r = ktls_config_freeze(config);
 
-	if (!ret_conn || !config)
-		return -EINVAL;
-	r = check_socket(fd);
-	if (r < 0)
-		return r;
-	r = ktls_config_freeze(config);
-	if (r < 0)
-		return r;
-	r = make_nonblocking(fd);
 	if (r < 0)
 		return r;
 	conn = calloc(1, sizeof(*conn));
 	if (!conn)
 		return -ENOMEM;
 	conn->config = ktls_config_ref(config);
-	conn->fd = fd;
-	attach_ulp(conn);
+	conn->fd = -EBADF;
 	*ret_conn = conn;
 	return 0;
+}
+
+int ktls_conn_set_fd(struct ktls_conn *conn, int fd)
+{
+	int r = make_nonblocking(fd);
+
+	if (r < 0)
+		return r;
+	conn->fd = fd;
+	attach_ulp(conn);
+	return 0;
+}
+
+/* Where a peer is gone and the kernel's tls still holds a file's record, its close(2) raises
+ * SIGPIPE (6.12, 7.2). */
+void ktls_conn_close_fd(struct ktls_conn *conn)
+{
+	_cleanup_(kern_sigpipe_release) struct kern_sigpipe sigpipe = { .held = false };
+
+	if (conn->fd < 0)
+		return;
+	kern_sigpipe_hold(&sigpipe);
+	ktls_fd_close(&conn->fd);
+}
+
+int ktls_conn_adopt(struct ktls_conn **ret_conn, struct ktls_config *config, int fd)
+{
+	struct ktls_conn *conn = NULL;
+	int r;
+
+	if (!ret_conn || !config)
+		return -EINVAL;
+	r = check_socket(fd);
+	if (!r)
+		r = ktls_conn_make(&conn, config);
+	if (r < 0)
+		return r;
+	r = ktls_conn_set_fd(conn, fd);
+	if (r < 0) {
+		ktls_conn_free(conn);
+		return r;
+	}
+	*ret_conn = conn;
+	return 0;
+}
+
+int ktls_conn_new(struct ktls_conn **ret_conn, struct ktls_config *config, int fd)
+{
+	_cleanup_(ktls_fd_close) int own = -EBADF;
+	int r;
+
+	if (!ret_conn || !config)
+		return -EINVAL;
+	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (own < 0)
+		return -errno;
+	r = ktls_conn_adopt(ret_conn, config, own);
+	if (!r)
+		ktls_fd_steal(&own);
+	return r;
 }
 
 struct ktls_conn *ktls_conn_free(struct ktls_conn *conn)
@@ -365,6 +431,8 @@ struct ktls_conn *ktls_conn_free(struct ktls_conn *conn)
 	if (!conn)
 		return NULL;
 	drop_all(conn);
+	ktls_conn_close_fd(conn);
+	free(conn->transport);
 	ktls_config_unref(conn->config);
 	free(conn->server_name);
 	free(conn->thawed_suite);
@@ -375,6 +443,18 @@ struct ktls_conn *ktls_conn_free(struct ktls_conn *conn)
 	return NULL;
 }
 
+int ktls_conn_check_name(struct ktls_conn *conn)
+{
+	const struct ktls_config *config = conn->config;
+
+	if (config->role != KTLS_CLIENT || conn->server_name || config->insecure_no_verify ||
+	    config->insecure_plaintext)
+		return 0;
+	return ktls_conn_fail(conn, -KTLS_E_NO_NAME,
+			      "connecting: there is no name to verify the server by. To do: call "
+			      "ktls_conn_set_server_name()");
+}
+
 int ktls_conn_set_server_name(struct ktls_conn *conn, const char *name)
 {
 	char *copy;
@@ -382,7 +462,7 @@ int ktls_conn_set_server_name(struct ktls_conn *conn, const char *name)
 
 	if (!conn || !name || conn->config->role != KTLS_CLIENT)
 		return -EINVAL;
-	if (conn->state != KTLS_STATE_NEW)
+	if (conn->state != KTLS_STATE_NEW && conn->state != KTLS_STATE_CONNECTING)
 		return -EISCONN;
 	r = ktls_name_canonical(name, &copy);
 	if (r < 0)

@@ -8,6 +8,8 @@
  *   conn.c            life: states, failing, promotion
  *   handshake.c       NEW to OPEN, with GnuTLS
  *   handover.c        what is taken out of it
+ *   socket.c          where its socket comes from
+ *   transport.c       what carries its bytes
  *   conn_io.c         bytes: the public calls
  *   conn_end.c        the orderly end
  *   wait.c            how the calls wait
@@ -15,8 +17,9 @@
  *   pace.c            how much may be written next, in records of which size
  *   post.c            what arrives after the handshake and is not data; what we owe for it
  *   rekey.c           changing keys, or ending where that cannot be
- *   protect_user.c    records in userspace   \  one interface, so that everything
- *   protect_kernel.c  records in the kernel  /  above is written once
+ *   protect_user.c    records in userspace   \   one interface, so that everything
+ *   protect_kernel.c  records in the kernel   |  above is written once
+ *   protect_plain.c   no records at all      /
  */
 
 #include <stdarg.h>
@@ -121,10 +124,13 @@ struct ktls_pace {
 };
 
 struct ktls_handshake;
+struct ktls_transport;
 
 struct ktls_conn {
 	struct ktls_config *config;
-	int fd;
+	int fd;				  /* its own; -EBADF while there is none */
+	struct ktls_transport *transport; /* the caller's, instead of the fd */
+	void *transport_context;
 	enum ktls_state state;
 	struct ktls_handshake *handshake; /* gone once OPEN, or when a client's tickets came */
 	struct ktls_resume *resume;	  /* while there is something of it */
@@ -139,7 +145,8 @@ struct ktls_conn {
 	bool sendfile_seen;
 	bool hold; /* what is sent now has data coming right behind it: it may wait for that */
 	bool close_sent;
-	bool transport_shut; /* shutdown(2) was called */
+	bool transport_shut; /* its sending side has ended */
+	bool gone;	     /* it was let go: only facts are left */
 	bool was_reset;	     /* by the peer; a read learned it in sending what was left */
 	uint8_t rx_end;	     /* KTLS_EOF or KTLS_CLOSED once it was reached */
 	uint16_t ulp_reason; /* why the ULP could not be attached */
@@ -192,6 +199,7 @@ void ktls_protect_user_discard(struct ktls_conn *conn, enum ktls_direction direc
 
 extern const struct ktls_protect ktls_protect_user;
 extern const struct ktls_protect ktls_protect_kernel;
+extern const struct ktls_protect ktls_protect_plain;
 
 /* conn.c */
 
@@ -216,6 +224,19 @@ void ktls_conn_set_reasons(struct ktls_conn *conn);
 
 /* Frozen: the keys are wiped here, and live elsewhere. */
 void ktls_conn_leave(struct ktls_conn *conn);
+
+/* Gives the connection a connected socket of its own, ready to be used. 0 or -errno. */
+int ktls_conn_set_fd(struct ktls_conn *conn, int fd);
+void ktls_conn_close_fd(struct ktls_conn *conn);
+
+/* Whether a client has a name to verify its server by, if it must. -KTLS_E_NO_NAME. */
+int ktls_conn_check_name(struct ktls_conn *conn);
+
+/* A connection without anything to carry it. */
+int ktls_conn_make(struct ktls_conn **ret_conn, struct ktls_config *config);
+
+/* From NEW to OPEN without any protection, as the config says. */
+void ktls_conn_open_plain(struct ktls_conn *conn);
 
 /* Both halves have their first keys in half->keys: protects them in userspace, then where the
  * config says. From HANDSHAKE to OPEN. */

@@ -15,6 +15,7 @@
 #include "base/deadline.h"
 #include "base/sys.h"
 #include "conn.h"
+#include "transport.h"
 #include "wait.h"
 
 enum {
@@ -29,6 +30,8 @@ static int check_transport(struct ktls_conn *conn)
 {
 	struct pollfd pollfd = { .fd = conn->fd };
 
+	if (conn->transport)
+		return 0;
 	if (ktls_sys.poll(&pollfd, 1, 0) < 0)
 		return errno == EINTR ? 0 : -errno;
 	return pollfd.revents & POLLHUP ? -ECONNRESET : 0;
@@ -57,8 +60,9 @@ static int shutdown_step(struct ktls_conn *conn)
 	r = ktls_conn_flush(conn);
 	if (r)
 		return r;
-	if (ktls_sys.shutdown(conn->fd, SHUT_WR) < 0)
-		return errno == ENOTCONN ? -ECONNRESET : -errno;
+	r = ktls_transport_shutdown(conn);
+	if (r < 0)
+		return r == -ENOTCONN ? -ECONNRESET : r;
 	conn->transport_shut = true;
 	return 0;
 }
@@ -77,7 +81,7 @@ int ktls_conn_shutdown(struct ktls_conn *conn, uint64_t deadline_ns)
 
 	if (!conn)
 		return -EINVAL;
-	r = conn->fd < 0 ? -ENOTCONN : ktls_conn_check_open(conn);
+	r = conn->gone ? -ENOTCONN : ktls_conn_check_open(conn);
 	if (r)
 		return r;
 	for (;;) {
@@ -106,6 +110,9 @@ static void drop_nothing(struct ktls_conn *conn, enum ktls_direction direction)
 /* What is left of a protection without a socket: facts. A closed connection reads its end and
  * writes -EPIPE, so nobody asks for more. */
 static const struct ktls_protect remains[_KTLS_PROTECTION_N] = {
+	[KTLS_PROTECTION_NONE] = { .protection = KTLS_PROTECTION_NONE,
+				   .sequence = last_sequence,
+				   .drop = drop_nothing },
 	[KTLS_PROTECTION_USER] = { .protection = KTLS_PROTECTION_USER,
 				   .sequence = last_sequence,
 				   .drop = drop_nothing },
@@ -125,22 +132,11 @@ static void keep_facts(struct ktls_conn *conn, enum ktls_direction direction)
 	half->protect = &remains[half->protect->protection];
 }
 
-/* Where a peer is gone and the kernel's tls still holds a file's record, its close(2) raises
- * SIGPIPE (6.12, 7.2). */
-static void close_quietly(int fd)
-{
-	struct kern_sigpipe sigpipe = { .held = false };
-
-	kern_sigpipe_hold(&sigpipe);
-	close(fd);
-	kern_sigpipe_release(&sigpipe);
-}
-
-static void close_socket(struct ktls_conn *conn)
+static void close_transport(struct ktls_conn *conn)
 {
 	static const struct linger off;
 
-	if (conn->state == KTLS_STATE_NEW || conn->state == KTLS_STATE_HANDSHAKE)
+	if (ktls_conn_check_open(conn) == -ENOTCONN)
 		ktls_conn_fail(conn, -ENOTCONN, "the connection was closed before it was open");
 	if (conn->state != KTLS_STATE_FAILED) {
 		if (!conn->close_sent)
@@ -153,9 +149,10 @@ static void close_socket(struct ktls_conn *conn)
 	/* Writing would bring it about. */
 	conn->rekey.ending = KTLS_ENDING_NONE;
 	/* Lingering would wait past the deadline, or, set to no time, take back what TCP has. */
-	ktls_sys.setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
-	close_quietly(conn->fd);
-	conn->fd = -1;
+	if (conn->fd >= 0)
+		ktls_sys.setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &off, sizeof(off));
+	ktls_conn_close_fd(conn);
+	conn->gone = true;
 }
 
 /* Reads and throws away. 0: there may be more at once; else what the last read answered. */
@@ -180,7 +177,9 @@ static int wait_either(struct ktls_conn *conn, short events, uint64_t deadline_n
 	if (conn->half[KTLS_TX].protect == &ktls_protect_kernel ||
 	    conn->half[KTLS_RX].protect == &ktls_protect_kernel)
 		ktls_sys.poll(NULL, 0, PAUSE_MS);
-	r = ktls_deadline_poll(conn->fd, events, deadline_ns);
+	r = ktls_transport_wait(conn, events, deadline_ns);
+	if (r == -EAGAIN)
+		return KTLS_WANT_WRITE;
 	return r < 0 ? ktls_conn_fail_io(conn, r, "waiting for the socket") : r;
 }
 
@@ -225,7 +224,7 @@ int ktls_conn_shutdown_and_close(struct ktls_conn *conn, uint64_t deadline_ns)
 	if (!conn)
 		return -EINVAL;
 	/* The socket of a frozen one is whoever's that thaws it. */
-	if (conn->fd < 0 || conn->state == KTLS_STATE_FROZEN)
+	if (conn->gone || conn->state == KTLS_STATE_FROZEN)
 		return -ENOTCONN;
 	r = ktls_conn_check_open(conn);
 	if (!r)
@@ -233,6 +232,6 @@ int ktls_conn_shutdown_and_close(struct ktls_conn *conn, uint64_t deadline_ns)
 	else if (conn->state != KTLS_STATE_FAILED)
 		r = 0;
 	if (!ktls_wait_is_want(r))
-		close_socket(conn);
+		close_transport(conn);
 	return r;
 }

@@ -27,6 +27,8 @@ int ktls_conn_handshake(struct ktls_conn *conn, uint64_t deadline_ns)
 
 	if (!conn)
 		return -EINVAL;
+	if (conn->state == KTLS_STATE_NEW && conn->config->insecure_plaintext)
+		ktls_conn_open_plain(conn);
 	if (conn->state == KTLS_STATE_NEW) {
 		r = ktls_handshake_begin(conn);
 		if (r < 0)
@@ -92,8 +94,8 @@ static int read_record(struct ktls_conn *conn, struct ktls_cursor *cursor, size_
 		r = -ECONNRESET;
 	if (r < 0)
 		return read_failed(conn, r, alert);
-	if (r == KTLS_CLOSED)
-		ktls_conn_end_rx(conn, KTLS_CLOSED);
+	if (r == KTLS_CLOSED || r == KTLS_EOF)
+		ktls_conn_end_rx(conn, r);
 	if (r)
 		return r;
 	n = ktls_cursor_left(&content) - ktls_cursor_left(cursor);
@@ -313,7 +315,7 @@ static int sendfile_some(struct ktls_conn *conn, struct kern_sigpipe *sigpipe, i
 	r = prepare_write(conn, left > 0);
 	if (r)
 		return r < 0 ? ktls_conn_fail_io(conn, r, "sending a file") : r;
-	if (conn->half[KTLS_TX].protect == &ktls_protect_kernel)
+	if (conn->half[KTLS_TX].protect != &ktls_protect_user)
 		kern_sigpipe_hold(sigpipe);
 	allowed = ktls_pace_next(conn);
 	r = conn->half[KTLS_TX].protect->send_file(conn, file_fd, offset + *done,

@@ -4,11 +4,10 @@
  * our certificates and our early data. */
 
 #include <errno.h>
-#include <sys/socket.h>
 
 #include "base/cursor.h"
-#include "base/sys.h"
 #include "flight.h"
+#include "transport.h"
 
 enum {
 	CHUNK = 4096,
@@ -25,21 +24,17 @@ bool ktls_flight_waits(const struct ktls_flight *flight)
 	return flight->bytes.len > 0;
 }
 
-static int send_some(int fd, const struct iovec *iov, int iovcnt, size_t *ret_n)
+static int send_some(const struct ktls_conn *conn, const struct iovec *iov, int iovcnt,
+		     size_t *ret_n)
 {
-	struct msghdr msg = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)iovcnt };
-	ssize_t n;
+	int r = ktls_transport_send(conn, iov, iovcnt, ret_n);
 
-	do {
-		n = ktls_sys.sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0 && errno != EAGAIN)
-		return -errno;
-	*ret_n = n < 0 ? 0 : (size_t)n;
-	return 0;
+	if (r == -EAGAIN)
+		*ret_n = 0;
+	return r == -EAGAIN ? 0 : r;
 }
 
-int ktls_flight_go_on(struct ktls_flight *flight, int fd)
+int ktls_flight_go_on(struct ktls_flight *flight, const struct ktls_conn *conn)
 {
 	struct iovec iov = { .iov_base = flight->bytes.data + flight->at,
 			     .iov_len = flight->bytes.len - flight->at };
@@ -48,7 +43,7 @@ int ktls_flight_go_on(struct ktls_flight *flight, int fd)
 
 	if (!ktls_flight_waits(flight))
 		return 0;
-	r = send_some(fd, &iov, 1, &n);
+	r = send_some(conn, &iov, 1, &n);
 	if (r < 0)
 		return r;
 	flight->at += n;
@@ -57,7 +52,8 @@ int ktls_flight_go_on(struct ktls_flight *flight, int fd)
 	return 0;
 }
 
-int ktls_flight_add(struct ktls_flight *flight, int fd, const struct iovec *iov, int iovcnt)
+int ktls_flight_add(struct ktls_flight *flight, const struct ktls_conn *conn,
+		    const struct iovec *iov, int iovcnt)
 {
 	struct ktls_cursor cursor = { .iov = iov, .count = iovcnt };
 	uint8_t chunk[CHUNK];
@@ -65,7 +61,7 @@ int ktls_flight_add(struct ktls_flight *flight, int fd, const struct iovec *iov,
 	int r = 0;
 
 	if (!ktls_flight_waits(flight))
-		r = send_some(fd, iov, iovcnt, &n);
+		r = send_some(conn, iov, iovcnt, &n);
 	if (r < 0)
 		return r;
 	ktls_cursor_advance(&cursor, n);

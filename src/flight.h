@@ -14,18 +14,21 @@
 
 #include "base/bytes.h"
 
+struct ktls_conn;
+
 struct ktls_flight {
-	struct ktls_bytes bytes; /* that TCP had not taken at once */
+	struct ktls_bytes bytes; /* that the transport had not taken at once */
 	size_t at;		 /* of them, now */
 };
 
 void ktls_flight_done(struct ktls_flight *flight);
 
-/* Sends what TCP takes, and keeps the rest. 0 or -errno. */
-int ktls_flight_add(struct ktls_flight *flight, int fd, const struct iovec *iov, int iovcnt);
+/* Sends what the transport takes, and keeps the rest. 0 or -errno. */
+int ktls_flight_add(struct ktls_flight *flight, const struct ktls_conn *conn,
+		    const struct iovec *iov, int iovcnt);
 
-/* Sends of the rest what TCP takes now. 0 or -errno. */
-int ktls_flight_go_on(struct ktls_flight *flight, int fd);
+/* Sends of the rest what the transport takes now. 0 or -errno. */
+int ktls_flight_go_on(struct ktls_flight *flight, const struct ktls_conn *conn);
 
 /* Whether there is a rest. */
 bool ktls_flight_waits(const struct ktls_flight *flight);

@@ -187,8 +187,10 @@ static int check_freezable(const struct ktls_conn *conn)
 	if (r)
 		return r;
 	/* Closed with its socket: nothing is left that could go on. */
-	if (conn->fd < 0)
+	if (conn->gone)
 		return -ENOTCONN;
+	if (conn->transport || conn->config->insecure_plaintext)
+		return -EOPNOTSUPP;
 	return ktls_resume_holds_early_data(conn) ? -EBUSY : 0;
 }
 

@@ -115,7 +115,7 @@ static void acknowledge_now(const struct ktls_conn *conn)
 {
 	const int on = 1;
 
-	if (conn->config->role == KTLS_SERVER)
+	if (conn->config->role == KTLS_SERVER && conn->fd >= 0)
 		ktls_sys.setsockopt(conn->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
 }
 

@@ -24,6 +24,7 @@
 #include "handshake.h"
 #include "names.h"
 #include "resume.h"
+#include "transport.h"
 #include "verify.h"
 
 enum {
@@ -51,7 +52,7 @@ struct ktls_handshake *ktls_handshake_free(struct ktls_handshake *handshake)
 static int push_rest(struct ktls_conn *conn)
 {
 	struct ktls_handshake *handshake = conn->handshake;
-	int r = ktls_flight_go_on(&handshake->flight, conn->fd);
+	int r = ktls_flight_go_on(&handshake->flight, conn);
 
 	if (r < 0)
 		errno = handshake->socket_errno = -r;
@@ -64,7 +65,7 @@ static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *iov, int iovcnt)
 	struct ktls_conn *conn = ptr;
 	struct ktls_handshake *handshake = conn->handshake;
 	struct ktls_cursor cursor = { .iov = iov, .count = iovcnt };
-	int r = ktls_flight_add(&handshake->flight, conn->fd, iov, iovcnt);
+	int r = ktls_flight_add(&handshake->flight, conn, iov, iovcnt);
 
 	if (!r)
 		return (ssize_t)ktls_cursor_left(&cursor);
@@ -75,26 +76,23 @@ static ssize_t push(gnutls_transport_ptr_t ptr, const giovec_t *iov, int iovcnt)
 
 /* Waits here, within GnuTLS: a handshake that is left and entered again computes the Finished it
  * expects once more. */
-static ssize_t receive(struct ktls_conn *conn, struct msghdr *msg)
+static int receive(struct ktls_conn *conn, void *buf, size_t len, size_t *ret_n)
 {
 	uint64_t deadline_ns = conn->handshake->deadline_ns;
-	ssize_t n;
 	int r;
 
 	for (;;) {
-		n = ktls_sys.recvmsg(conn->fd, msg, MSG_DONTWAIT);
-		if (n >= 0 || errno != EAGAIN || deadline_ns == KTLS_NOW)
-			return n;
+		r = ktls_transport_receive(conn, buf, len, ret_n);
+		if (r != -EAGAIN || deadline_ns == KTLS_NOW)
+			return r;
 		if (push_rest(conn) < 0)
-			return -1;
-		r = ktls_deadline_poll(
-			conn->fd,
+			return -errno;
+		r = ktls_transport_wait(
+			conn,
 			ktls_flight_waits(&conn->handshake->flight) ? POLLIN | POLLOUT : POLLIN,
 			deadline_ns);
-		if (r) {
-			errno = r < 0 ? -r : EAGAIN;
-			return -1;
-		}
+		if (r)
+			return r < 0 ? r : -EAGAIN;
 	}
 }
 
@@ -111,20 +109,19 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *buf, size_t len)
 {
 	struct ktls_conn *conn = ptr;
 	struct ktls_handshake *handshake = conn->handshake;
-	struct iovec iov = { .iov_base = buf, .iov_len = len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 	uint8_t first;
-	ssize_t n;
+	size_t n = 0;
+	int r;
 
 	if (handshake->received > RECEIVED_MAX + conn->config->early_data_bytes) {
 		gnutls_transport_set_errno(handshake->session, EMSGSIZE);
 		return -1;
 	}
-	n = receive(conn, &msg);
-	if (n < 0) {
-		if (errno != EAGAIN && errno != EINTR)
-			handshake->socket_errno = errno;
-		gnutls_transport_set_errno(handshake->session, errno);
+	r = receive(conn, buf, len, &n);
+	if (r < 0) {
+		if (r != -EAGAIN)
+			handshake->socket_errno = -r;
+		gnutls_transport_set_errno(handshake->session, -r);
 	} else if (!n) {
 		handshake->ended = true;
 	} else if (!handshake->heard) {
@@ -132,9 +129,8 @@ static ssize_t pull(gnutls_transport_ptr_t ptr, void *buf, size_t len)
 		handshake->heard = true;
 		handshake->not_tls = first < RECORD_TYPE_MIN || first > RECORD_TYPE_MAX;
 	}
-	if (n > 0)
-		keep_last(handshake, buf, (size_t)n);
-	return n;
+	keep_last(handshake, buf, n);
+	return r < 0 ? -1 : (ssize_t)n;
 }
 
 /* Callbacks of GnuTLS */
@@ -229,13 +225,10 @@ static int set_session(struct ktls_conn *conn, gnutls_session_t session)
 int ktls_handshake_begin(struct ktls_conn *conn)
 {
 	bool client = conn->config->role == KTLS_CLIENT;
-	int r;
+	int r = ktls_conn_check_name(conn);
 
-	if (client && !conn->server_name && !conn->config->insecure_no_verify)
-		return ktls_conn_fail(
-			conn, -KTLS_E_NO_NAME,
-			"beginning the handshake: there is no name to verify the server "
-			"by. To do: call ktls_conn_set_server_name()");
+	if (r < 0)
+		return r;
 	conn->handshake = calloc(1, sizeof(*conn->handshake));
 	if (!conn->handshake)
 		return -ENOMEM;
@@ -300,11 +293,10 @@ static int error_of(const struct ktls_handshake *handshake, int r)
 static void drain_input(const struct ktls_conn *conn)
 {
 	uint8_t bytes[DRAIN_LEN];
-	struct iovec iov = { .iov_base = bytes, .iov_len = sizeof(bytes) };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	size_t n = 1;
 
-	for (int i = 0; i < DRAIN_MAX; i++) {
-		if (ktls_sys.recvmsg(conn->fd, &msg, MSG_DONTWAIT) <= 0)
+	for (int i = 0; i < DRAIN_MAX && n; i++) {
+		if (ktls_transport_receive(conn, bytes, sizeof(bytes), &n) < 0)
 			return;
 	}
 }

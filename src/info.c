@@ -64,7 +64,7 @@ const char *ktls_state_name(unsigned int state)
 		[KTLS_STATE_NEW] = "new",	[KTLS_STATE_HANDSHAKE] = "handshake",
 		[KTLS_STATE_OPEN] = "open",	[KTLS_STATE_CLOSING] = "closing",
 		[KTLS_STATE_CLOSED] = "closed", [KTLS_STATE_FAILED] = "failed",
-		[KTLS_STATE_FROZEN] = "frozen",
+		[KTLS_STATE_FROZEN] = "frozen", [KTLS_STATE_CONNECTING] = "connecting",
 	};
 
 	return state < _KTLS_STATE_N ? names[state] : "unknown";

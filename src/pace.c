@@ -32,6 +32,8 @@ uint64_t ktls_pace_key_records(const struct ktls_conn *conn)
 		[KTLS_CHACHA20_POLY1305] = UINT64_MAX,
 	};
 
+	if (!conn->protocol) /* plaintext */
+		return UINT64_MAX;
 	return conn->config->key_records ? conn->config->key_records : defaults[conn->cipher];
 }
 

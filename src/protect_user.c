@@ -23,6 +23,7 @@
 #include "config.h"
 #include "conn.h"
 #include "pool.h"
+#include "transport.h"
 
 static struct ktls_half *tx_half(struct ktls_conn *conn)
 {
@@ -134,20 +135,15 @@ static uint64_t sequence(const struct ktls_conn *conn, enum ktls_direction direc
 
 /* Sending */
 
-/* Some of buffer[from..to) to TCP; how many. -EAGAIN counts as none. */
+/* Some of buffer[from..to) to the transport; how many. -EAGAIN counts as none. */
 static int push(struct ktls_conn *conn, const uint8_t *from, size_t len, size_t *ret_n)
 {
 	struct iovec iov = { .iov_base = (void *)from, .iov_len = len };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
+	int r = ktls_transport_send(conn, &iov, 1, ret_n);
 
-	do {
-		n = ktls_sys.sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0 && errno != EAGAIN)
-		return -errno;
-	*ret_n = n < 0 ? 0 : (size_t)n;
-	return 0;
+	if (r == -EAGAIN)
+		*ret_n = 0;
+	return r == -EAGAIN ? 0 : r;
 }
 
 static int flush(struct ktls_conn *conn)
@@ -449,9 +445,7 @@ static size_t room_to_fill(const struct ktls_conn *conn, struct ktls_half *half)
 static int fill(struct ktls_conn *conn, struct ktls_half *half)
 {
 	struct ktls_user *user = &half->user;
-	struct iovec iov;
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-	ssize_t n;
+	size_t n;
 	int r;
 
 	if (user->ended)
@@ -459,20 +453,15 @@ static int fill(struct ktls_conn *conn, struct ktls_half *half)
 	r = take_buffer(conn, half);
 	if (r)
 		return r;
-	iov.iov_len = room_to_fill(conn, half);
-	iov.iov_base = user->buffer + user->end;
-	do {
-		n = ktls_sys.recvmsg(conn->fd, &msg, MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
-	if (n > 0) {
+	r = ktls_transport_receive(conn, user->buffer + user->end, room_to_fill(conn, half), &n);
+	if (!r && n) {
 		user->end += (uint32_t)n;
 		return 0;
 	}
-	r = n < 0 ? -errno : KTLS_CLOSED;
-	user->ended = !n;
+	user->ended = !r;
 	if (user->start == user->end)
 		give_buffer(conn, user);
-	return r == -EAGAIN ? KTLS_WANT_READ : r;
+	return r == -EAGAIN ? KTLS_WANT_READ : r ? r : KTLS_CLOSED;
 }
 
 /* Opens the record at start. 0, or a code that is kept until what came before it was delivered. */

@@ -2,6 +2,7 @@
 
 /* Waiting for a socket or a buffer; see wait.h. */
 
+#include <errno.h>
 #include <poll.h>
 
 #include "base/deadline.h"
@@ -9,6 +10,7 @@
 #include "config.h"
 #include "conn.h"
 #include "pool.h"
+#include "transport.h"
 #include "wait.h"
 
 enum {
@@ -31,9 +33,11 @@ static bool poll_may_mislead(const struct ktls_conn *conn, int want)
 
 static int wait_for_socket(struct ktls_conn *conn, const struct ktls_waiter *waiter, int want)
 {
-	int r = ktls_deadline_poll(conn->fd, want == KTLS_WANT_READ ? POLLIN : POLLOUT,
-				   waiter->deadline_ns);
+	int r = ktls_transport_wait(conn, want == KTLS_WANT_READ ? POLLIN : POLLOUT,
+				    waiter->deadline_ns);
 
+	if (r == -EAGAIN)
+		return want;
 	if (r < 0)
 		return ktls_conn_fail(conn, r, "waiting for the socket: %s", ktls_strerror(r));
 	return r;

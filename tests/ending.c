@@ -294,7 +294,7 @@ static int end_and_close(const struct ending *ending, struct pair *pair)
 		rc = end_once(ending, conn, KTLS_NOW);
 	}
 	if (!ending->closes)
-		close(*fd);
+		kit_vanish(*fd);
 	*fd = -1;
 	return rc;
 }

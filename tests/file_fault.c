@@ -129,7 +129,6 @@ static void expect_cut(struct pair *pair)
 	cr_assert(ktls_conn_sendfile(server, file_fd, 0, 1, KTLS_NOW, &n) == -KTLS_E_FILE_SHORT);
 	cr_assert(ktls_conn_shutdown(server, KTLS_NOW) == -KTLS_E_FILE_SHORT);
 	pair->conn[PAIR_SERVER] = ktls_conn_free(server);
-	close(pair->fd[PAIR_SERVER]);
 	pair->fd[PAIR_SERVER] = -1;
 	kit_wait(pair->fd[PAIR_CLIENT], POLLIN);
 	do
@@ -209,8 +208,7 @@ void file_fault_peer_is_gone(enum ktls_protocol protocol, enum ktls_offload tx)
 	int rc = 0;
 
 	cr_assert(signal(SIGPIPE, SIG_DFL) != SIG_ERR);
-	close(pair.fd[PAIR_CLIENT]);
-	pair.fd[PAIR_CLIENT] = -1;
+	pair_vanish(&pair, PAIR_CLIENT);
 	for (int i = 0; i < CALLS_MAX && (rc == 0 || rc == KTLS_WANT_WRITE); i++)
 		rc = ktls_conn_sendfile(server, file_fd, 0, 100, KTLS_NOW, &sent);
 	cr_assert(rc == -EPIPE || rc == -ECONNRESET, "%s", ktls_strerrorname(rc));

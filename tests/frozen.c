@@ -63,10 +63,8 @@ size_t frozen_take(struct pair *pair, enum pair_end end, uint8_t ret_bytes[FROZE
 
 void frozen_thaw(struct pair *pair, enum pair_end end, const uint8_t *bytes, size_t len)
 {
-	int r;
+	int r = pair_thaw(pair, end, bytes, len);
 
-	pair->conn[end] = ktls_conn_free(pair->conn[end]);
-	r = ktls_conn_thaw(&pair->conn[end], pair->config[end], pair->fd[end], bytes, len);
 	cr_assert(!r, "thawing %zu bytes: %s", len, ktls_strerrorname(r));
 }
 
@@ -281,7 +279,6 @@ __attribute__((noreturn)) static void finish(struct runner *runner, bool ours, b
 	if (r != KTLS_EOF)
 		die("the end: %s %s", ktls_strerrorname(r), ktls_conn_error(runner->conn));
 	ktls_conn_free(runner->conn);
-	close(runner->fd);
 	_exit(0);
 }
 
@@ -384,6 +381,8 @@ static void freeze(struct runner *runner, struct baton *baton)
 
 	if (r)
 		die("freezing: %s", ktls_strerrorname(r));
+	/* The connection's own goes with it. */
+	runner->fd = dup(runner->fd);
 	ktls_conn_free(runner->conn);
 	baton->len = (uint32_t)len;
 	baton->sent = runner->sent;

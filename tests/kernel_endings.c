@@ -103,8 +103,7 @@ static void reset(struct pair *pair, enum pair_end end)
 	const struct linger linger = { .l_onoff = 1 };
 
 	cr_assert(!setsockopt(pair->fd[end], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
-	close(pair->fd[end]);
-	pair->fd[end] = -1;
+	pair_vanish(pair, end);
 }
 
 /* What it holds will never leave then: a wait for that would have no end. */

@@ -37,6 +37,9 @@ void kit_require_tls(void);
 /* A counter of /proc/net/tls_stat; 0 if this kernel has no such counter. */
 uint64_t kit_tls_stat(const char *name);
 
+/* The socket is closed as if its process were gone; the number stays taken. */
+void kit_vanish(int fd);
+
 /* How many descriptors the process has open. */
 unsigned int kit_count_fds(void);
 

@@ -275,7 +275,7 @@ static void begin_life(struct model *model)
 
 		*end = new_end(end, i, fd[i]);
 		end->peer = &model->end[!i];
-		cr_assert(!ktls_conn_new(&end->conn, end->config, end->fd));
+		cr_assert(!ktls_conn_adopt(&end->conn, end->config, end->fd));
 	}
 	if (model->name)
 		cr_assert(!ktls_conn_set_server_name(model->end[0].conn, model->name));

@@ -36,6 +36,7 @@ void model_note(struct model *model, const struct model_end *end, const char *ca
 int model_gate(const struct model_end *end)
 {
 	switch (end->state) {
+	case KTLS_STATE_CONNECTING:
 	case KTLS_STATE_NEW:
 	case KTLS_STATE_HANDSHAKE:
 	case KTLS_STATE_FROZEN:

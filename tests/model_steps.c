@@ -161,6 +161,7 @@ static void step_thaw(struct model *model, struct model_end *end)
 		return;
 	ktls_conn_free(end->conn);
 	end->conn = conn;
+	end->fd = ktls_conn_get_fd(conn);
 	check_thawed(model, end);
 }
 
@@ -269,22 +270,14 @@ void model_release(struct model_end *end)
 void model_leave(struct model *model, struct model_end *end, bool reset)
 {
 	const struct linger linger = { .l_onoff = 1 };
-	struct kern_sigpipe sigpipe = { .held = false };
 
 	model_begin(model);
+	if (reset && end->fd >= 0)
+		setsockopt(end->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
 	end->conn = ktls_conn_free(end->conn);
 	model_note(model, end, reset ? "free, and a reset" : "free, and a close", 0, 0, 0);
 	free(end->frozen);
 	end->frozen = NULL;
-	if (end->fd < 0)
-		return;
-	if (reset)
-		setsockopt(end->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-	/* As ktls_conn_sendfile() says. */
-	if (end->kernel)
-		kern_sigpipe_hold(&sigpipe);
-	close(end->fd);
-	kern_sigpipe_release(&sigpipe);
 	end->fd = -1;
 }
 

@@ -82,19 +82,18 @@ struct pair pair_join(struct ktls_config *client, struct ktls_config *server, co
 
 	pair_sockets(pair.fd, buffer_bytes);
 	for (int end = 0; end < 2; end++)
-		cr_assert(!ktls_conn_new(&pair.conn[end], pair.config[end], pair.fd[end]), "%s",
+		cr_assert(!ktls_conn_adopt(&pair.conn[end], pair.config[end], pair.fd[end]), "%s",
 			  ktls_config_error(pair.config[end]));
 	if (name)
 		cr_assert(!ktls_conn_set_server_name(pair.conn[PAIR_CLIENT], name));
 	return pair;
 }
 
-struct pair pair_new(const struct pair_options *options)
+void pair_configs(const struct pair_options *options, struct ktls_config *config[2])
 {
 	static const char *const names[] = { "localhost", "127.0.0.1", "::1" };
 	struct pki_identity identity = pki_issue(PKI_GOOD, false, names, 3);
 	struct pki_pem authority = pki_authority();
-	struct ktls_config *config[2];
 
 	cr_assert(!ktls_config_new(&config[PAIR_CLIENT], KTLS_CLIENT));
 	cr_assert(!ktls_config_new(&config[PAIR_SERVER], KTLS_SERVER));
@@ -112,6 +111,13 @@ struct pair pair_new(const struct pair_options *options)
 		if (config[end]->probe)
 			config[end]->probe = options->probe;
 	}
+}
+
+struct pair pair_new(const struct pair_options *options)
+{
+	struct ktls_config *config[2];
+
+	pair_configs(options, config);
 	return pair_join(config[PAIR_CLIENT], config[PAIR_SERVER], "localhost",
 			 options->buffer_bytes);
 }
@@ -119,11 +125,30 @@ struct pair pair_new(const struct pair_options *options)
 void pair_free(struct pair *pair)
 {
 	for (int end = 0; end < 2; end++) {
+		if (!pair->conn[end] && pair->fd[end] >= 0)
+			close(pair->fd[end]);
 		ktls_conn_free(pair->conn[end]);
 		ktls_config_unref(pair->config[end]);
-		if (pair->fd[end] >= 0)
-			close(pair->fd[end]);
 	}
+}
+
+void pair_vanish(struct pair *pair, enum pair_end end)
+{
+	kit_vanish(pair->fd[end]);
+	pair->fd[end] = -1;
+}
+
+int pair_thaw(struct pair *pair, enum pair_end end, const void *bytes, size_t len)
+{
+	struct ktls_conn *conn = NULL;
+	int r = ktls_conn_thaw(&conn, pair->config[end], pair->fd[end], bytes, len);
+
+	if (r)
+		return r;
+	ktls_conn_free(pair->conn[end]);
+	pair->conn[end] = conn;
+	pair->fd[end] = ktls_conn_get_fd(conn);
+	return 0;
 }
 
 /* Until one of the sockets has something to do. */

@@ -37,7 +37,7 @@ struct pair_options {
 struct pair {
 	struct ktls_config *config[2];
 	struct ktls_conn *conn[2];
-	int fd[2];
+	int fd[2]; /* the connections' own */
 };
 
 #define PAIR_OPTIONS_USER                                                       \
@@ -47,7 +47,10 @@ struct pair {
 			KTLS_OFFLOAD_NEVER }                                    \
 	}
 
-/* Sockets, configs (certificates of pki.h for localhost), connections in state NEW. */
+/* Configs, with certificates of pki.h for localhost. */
+void pair_configs(const struct pair_options *options, struct ktls_config *ret_config[2]);
+
+/* The same with sockets and connections in state NEW. */
 struct pair pair_new(const struct pair_options *options);
 /* The same from configs of the test's own, whose references it takes over; no name: NULL. */
 struct pair pair_join(struct ktls_config *client, struct ktls_config *server, const char *name,
@@ -55,6 +58,12 @@ struct pair pair_join(struct ktls_config *client, struct ktls_config *server, co
 /* As pair_new(), with handshakes done. */
 struct pair pair_open(const struct pair_options *options);
 void pair_free(struct pair *pair);
+
+/* The end's process is gone: its socket is closed, whatever its connection knows of it. */
+void pair_vanish(struct pair *pair, enum pair_end end);
+
+/* The end's frozen connection goes on in another, of the same socket. */
+int pair_thaw(struct pair *pair, enum pair_end end, const void *bytes, size_t len);
 
 /* Both handshakes, step by step; what each end answered last, into rc[2]. */
 void pair_handshake(struct pair *pair, int rc[2]);

@@ -109,7 +109,7 @@ struct peer peer_open(const struct peer_options *options)
 	struct peer peer = { .config = make_config(options) };
 
 	pair_sockets(peer.fd, 0);
-	cr_assert(!ktls_conn_new(&peer.conn, peer.config, peer.fd[options->subject]));
+	cr_assert(!ktls_conn_adopt(&peer.conn, peer.config, peer.fd[options->subject]));
 	if (options->subject == PAIR_CLIENT)
 		cr_assert(!ktls_conn_set_server_name(peer.conn, "localhost"));
 	make_session(&peer, options);
@@ -123,8 +123,7 @@ void peer_free(struct peer *peer)
 	ktls_config_unref(peer->config);
 	gnutls_deinit(peer->session);
 	gnutls_certificate_free_credentials(peer->credentials);
-	close(peer->fd[0]);
-	close(peer->fd[1]);
+	close(peer->their_fd);
 }
 
 /* One answer of GnuTLS never spans two records. */

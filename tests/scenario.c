@@ -11,6 +11,7 @@
 
 #include <criterion/criterion.h>
 
+#include "kit.h"
 #include "pki.h"
 #include "scenario.h"
 
@@ -123,7 +124,7 @@ void scenario_close_peer(void)
 {
 	if (*peer.fd < 0)
 		return;
-	close(*peer.fd);
+	kit_vanish(*peer.fd);
 	*peer.fd = -1;
 	peer.conn = NULL;
 }
@@ -247,7 +248,7 @@ static struct ktls_conn *new_end(const struct scenario *scenario, struct scenari
 	struct ktls_conn **conn = &run->pair.conn[end];
 
 	run->pair.config[end] = ktls_config_ref(scenario->config[end]);
-	cr_assert(!ktls_conn_new(conn, run->pair.config[end], run->pair.fd[end]));
+	cr_assert(!ktls_conn_adopt(conn, run->pair.config[end], run->pair.fd[end]));
 	if (end == PAIR_CLIENT)
 		cr_assert(!ktls_conn_set_server_name(*conn, "localhost"));
 	return *conn;

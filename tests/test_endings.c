@@ -156,8 +156,7 @@ static void reset(struct pair *pair, enum pair_end end)
 	const struct linger linger = { .l_onoff = 1 };
 
 	cr_assert(!setsockopt(pair->fd[end], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
-	close(pair->fd[end]);
-	pair->fd[end] = -1;
+	pair_vanish(pair, end);
 }
 
 Test(unit, a_reset_is_an_end_while_the_peers_is_waited_for)
@@ -282,8 +281,7 @@ Test(unit, the_socket_of_a_frozen_connection_is_not_closed)
 
 		cr_assert(!ktls_conn_freeze(pair.conn[0], frozen, sizeof(frozen), &len));
 		cr_assert(ktls_conn_shutdown_and_close(pair.conn[0], KTLS_FOREVER) == -ENOTCONN);
-		ktls_conn_free(pair.conn[0]);
-		cr_assert(!ktls_conn_thaw(&pair.conn[0], pair.config[0], pair.fd[0], frozen, len));
+		cr_assert(!pair_thaw(&pair, PAIR_CLIENT, frozen, len));
 		pair_move(&pair, PAIR_CLIENT, 1000, 100);
 		pair_close(&pair);
 		cr_assert(!ktls_conn_shutdown_and_close(pair.conn[0], KTLS_NOW));

@@ -90,6 +90,10 @@ int ktls_config_add_trust(struct ktls_config *config, const void *data, size_t l
  */
 int ktls_config_set_insecure_no_verify(struct ktls_config *config);
 
+/* No TLS at all: the same calls over the bare transport, whose end is then KTLS_EOF. Anyone on the
+ * way can read and change everything. */
+int ktls_config_set_insecure_plaintext(struct ktls_config *config);
+
 /* Server: whether to ask clients for a certificate; trust as above, which must have been given. */
 int ktls_config_set_client_auth(struct ktls_config *config, enum ktls_client_auth client_auth);
 

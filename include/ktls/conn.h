@@ -41,14 +41,16 @@ struct ktls_conn;
 uint64_t ktls_deadline_in(uint64_t timeout_ms);
 
 /*
- * A connection in state NEW on a connected stream socket, which stays the caller's: it must outlive
- * the connection and is not closed with it, but is made non-blocking and, where the config may want
- * the kernel, gets the tls ULP attached, which changes nothing until keys are set. Takes a
- * reference on the config and freezes it. -EINVAL, -ENOMEM, -ENOTSOCK, -KTLS_E_NO_IDENTITY (see
- * ktls_config_error()).
+ * A connection in state NEW on a connected stream socket, of which it keeps a descriptor of its own
+ * (dup(2)): the caller's stays the caller's, and may be closed at any time. The socket is made
+ * non-blocking and, where the config may want the kernel, gets the tls ULP attached, which changes
+ * nothing until keys are set. Takes a reference on the config and freezes it. -EINVAL, -ENOMEM,
+ * -EMFILE, -ENOTSOCK, -KTLS_E_NO_IDENTITY (see ktls_config_error()). Connections that dial, or
+ * take a socket over: socket.h; over a transport of the caller's: transport.h.
  */
 int ktls_conn_new(struct ktls_conn **ret_conn, struct ktls_config *config, int fd);
-/* Wipes and frees; sends nothing and closes nothing. Takes NULL; always returns NULL. */
+/* Wipes, frees, and closes its own descriptor; sends nothing: an orderly end comes before. Takes
+ * NULL; always returns NULL. */
 struct ktls_conn *ktls_conn_free(struct ktls_conn *conn);
 
 /*
@@ -57,6 +59,8 @@ struct ktls_conn *ktls_conn_free(struct ktls_conn *conn);
  * UTF-8 (RFC 5890), in any case, with a dot at its end. Copied. -EINVAL: no host has such a name;
  * -EISCONN once the handshake has begun.
  */
+/* Client, before the handshake: the DNS name or IP address the peer's certificate must be for; a
+ * name is also sent as SNI (RFC 6066 3). Copied. -EINVAL, -EISCONN once the handshake began. */
 int ktls_conn_set_server_name(struct ktls_conn *conn, const char *name);
 
 /*
@@ -128,11 +132,11 @@ int ktls_conn_update_key(struct ktls_conn *conn, enum ktls_key_update update, ui
 int ktls_conn_shutdown(struct ktls_conn *conn, uint64_t deadline_ns);
 
 /*
- * The same, then reads and throws away what still comes until the peer's end too, and closes the
- * socket: over unread bytes a close alone becomes a reset that takes our last ones with it.
+ * The same, then reads and throws away what still comes until the peer's end too, and closes its
+ * descriptor: over unread bytes a close alone becomes a reset that takes our last ones with it.
  * KTLS_DONE: close_notify came; KTLS_CLOSED: another end, a reset or bad records; KTLS_TIMEDOUT:
  * closed at the deadline all the same; negative: ours did not all leave, or how it had failed; 0
- * before OPEN. The fd is gone then, and only info, error and free are left: reads answer the end,
+ * before OPEN. The socket is let go then; info, error and free are left, reads answer the end,
  * writes -EPIPE. KTLS_WANT_..., with KTLS_NOW only: it is open, call again. -ENOTCONN: closed
  * before, or frozen.
  */

@@ -21,7 +21,7 @@ extern "C" {
 /*
  * Writes the connection into buf: some 500 bytes, and what userspace holds of records under way (at
  * most 256 KiB). It must be past its handshake. Afterwards it is KTLS_STATE_FROZEN: all that is
- * left is ktls_conn_free(), and whoever holds the socket must not use it until it is thawed. The
+ * left is ktls_conn_free(), which closes its own descriptor: pass on yours, or a dup(2) of it. The
  * bytes are secret, hold the keys, and thaw once: two that go on with one key destroy its secrecy.
  * -ENOSPC: *ret_len is how large buf must be, and nothing has changed. -EBUSY: early data is
  * unread; -ENOTCONN before OPEN and once its socket is closed; the error of one that has failed.

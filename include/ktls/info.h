@@ -61,6 +61,7 @@ enum ktls_state {
 	KTLS_STATE_CLOSED,  /* both have */
 	KTLS_STATE_FAILED,  /* ended by an error; the first one is kept */
 	KTLS_STATE_FROZEN,  /* it goes on elsewhere */
+	KTLS_STATE_CONNECTING, /* there is no socket yet */
 	_KTLS_STATE_N,
 };
 

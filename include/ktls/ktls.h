@@ -9,10 +9,10 @@
  *   error.h    how calls answer                 info.h     what can be known of a connection
  *   config.h   what is decided before one       limits.h   how its keys and records are used
  *   conn.h     a connection                     session.h  resumption, early data
+ *   socket.h   where its socket comes from      transport.h  functions instead of one
  *   probe.h    what this kernel can do          tickets.h  the keys that servers share
  *   freeze.h   a connection as bytes            suites.h   groups, FIPS, suites by name
  *   address.h  an IP address and a port         version.h  which library this is
- *   source.h   where configs come from
  */
 
 #include <ktls/address.h>
@@ -24,9 +24,10 @@
 #include <ktls/limits.h>
 #include <ktls/probe.h>
 #include <ktls/session.h>
-#include <ktls/source.h>
+#include <ktls/socket.h>
 #include <ktls/suites.h>
 #include <ktls/tickets.h>
+#include <ktls/transport.h>
 #include <ktls/version.h>
 
 #endif

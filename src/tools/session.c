@@ -400,11 +400,10 @@ int session_new(struct session **ret_session, struct session_site *site, int fd)
 
 	if (!session)
 		return -ENOMEM;
-	session->fd = -EBADF;
 	session->response.file = (struct file)FILE_NULL;
 	session->site = site;
 	session->reader = http_reader_new(HTTP_KIND_REQUEST);
-	r = session->reader ? ktls_conn_new(&session->conn, site->config, fd) : -ENOMEM;
+	r = session->reader ? ktls_conn_adopt(&session->conn, site->config, fd) : -ENOMEM;
 	if (r) {
 		session_free(session);
 		return r;
@@ -422,7 +421,6 @@ struct session *session_free(struct session *session)
 	response_done(&session->response);
 	http_reader_free(session->reader);
 	ktls_conn_free(session->conn);
-	tool_fd_close(&session->fd);
 	free(session);
 	return NULL;
 }

@@ -17,7 +17,7 @@ import tree
 
 HEADERS = 'include/ktls/'
 MAP = 'src/ktls.map'
-LEAKS = re.compile(r'\b(gnutls|io_uring|liburing|nla?_|nlmsg|tls12_|TLS_(CIPHER|SET|TX|RX)_)\w*',
+LEAKS = re.compile(r'\b(gnutls|io_uring|liburing|ares_|nla?_|nlmsg|tls12_|TLS_(CIPHER|SET|TX|RX)_)\w*',
                    re.IGNORECASE)
 
 

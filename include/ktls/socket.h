@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KTLS_SOCKET_H
+#define KTLS_SOCKET_H
+
+/*
+ * Connections that make, or take over, their socket: by the name of a host, by an address, or from
+ * a connected socket that becomes theirs. ktls_conn_free() closes it. What accepts them is a
+ * listener (listener.h).
+ */
+
+#include <stdint.h>
+
+#include <ktls/address.h>
+#include <ktls/conn.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/*
+ * A connection in state NEW on a connected stream socket that becomes its own, and is closed with
+ * it; else as ktls_conn_new(), on whose errors the socket stays the caller's.
+ */
+int ktls_conn_adopt(struct ktls_conn **ret_conn, struct ktls_config *config, int fd);
+
+/*
+ * The connection's own descriptor, to be waited for with poll(2) and to be asked for facts; it must
+ * not be closed, read or written. While CONNECTING it is another one than afterwards, readable when
+ * ktls_conn_connect() is worth calling. -EINVAL; -ENOTCONN where there is none: after
+ * ktls_conn_shutdown_and_close(), and over a transport of the caller's.
+ */
+int ktls_conn_get_fd(const struct ktls_conn *conn);
+
+/* The two ends of its socket. -ENOTCONN; -EAFNOSUPPORT: neither IPv4 nor IPv6. */
+int ktls_conn_get_local_address(const struct ktls_conn *conn, struct ktls_address *ret_address);
+int ktls_conn_get_peer_address(const struct ktls_conn *conn, struct ktls_address *ret_address);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+#endif
