@@ -26,6 +26,7 @@
 #include "pool.h"
 #include "resume.h"
 #include "ticket_keys.h"
+#include "verify.h"
 
 enum {
 	FILE_MAX = 1 << 20, /* of PEM or DER, in bytes */
@@ -501,14 +502,14 @@ static int check_whole(struct ktls_config *config)
 			config, -KTLS_E_NO_IDENTITY,
 			"making a connection: the server has no certificate. To do: "
 			"call ktls_config_add_identity_file()");
-	if (config->client_auth != KTLS_CLIENT_AUTH_NONE && !config->insecure_no_verify &&
+	if (config->client_auth != KTLS_CLIENT_AUTH_NONE && ktls_verify_is_default(config) &&
 	    !ktls_credentials_has_trust(config->credentials))
 		return ktls_config_fail(
 			config, -KTLS_E_BAD_TRUST,
 			"making a connection: client certificates are asked for but "
 			"there is nobody to trust. To do: call "
 			"ktls_config_add_trust_file()");
-	return 0;
+	return ktls_verify_check(config);
 }
 
 static bool wants_kernel(const struct ktls_config *config)

@@ -12,7 +12,9 @@
 #include <ktls/config.h>
 #include <ktls/probe.h>
 
+struct iovec;
 struct ktls_ciphers;
+struct ktls_conn;
 struct ktls_credentials;
 struct ktls_pool;
 struct ktls_resumption;
@@ -30,6 +32,8 @@ enum {
 	KTLS_TICKET_LIFETIME_DEFAULT_S = 6 * 3600,
 	KTLS_TICKET_LIFETIME_MAX_S = 7 * 86400, /* RFC 8446 4.6.1 */
 	KTLS_EARLY_DATA_MAX = 65536,
+	KTLS_PIN_LEN = 32, /* SHA-256 */
+	KTLS_PINS_MAX = 16,
 };
 
 struct ktls_offload_rule {
@@ -44,6 +48,14 @@ struct ktls_first_records {
 	uint32_t idle_ms;
 };
 
+/* How peers are verified, if not by default. */
+struct ktls_verify {
+	int (*verify)(void *context, struct ktls_conn *conn, const struct iovec *chain, size_t n);
+	void *context;
+	uint8_t pins[KTLS_PINS_MAX][KTLS_PIN_LEN];
+	size_t pins_n;
+};
+
 struct ktls_config {
 	atomic_uint refs;
 	pthread_mutex_t freezing;
@@ -52,6 +64,7 @@ struct ktls_config {
 	enum ktls_client_auth client_auth;
 	bool insecure_no_verify;
 	bool insecure_plaintext;
+	struct ktls_verify verify;
 	enum ktls_protocol protocol_min, protocol_max;
 	enum ktls_cipher ciphers[_KTLS_CIPHER_N];
 	size_t ciphers_n;

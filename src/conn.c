@@ -23,6 +23,7 @@
 #include "handshake.h"
 #include "names.h"
 #include "resume.h"
+#include "verify.h"
 
 /* allowed[from] has a bit for each state that may follow. */
 static const unsigned int allowed[_KTLS_STATE_N] = {
@@ -447,7 +448,7 @@ int ktls_conn_check_name(struct ktls_conn *conn)
 {
 	const struct ktls_config *config = conn->config;
 
-	if (config->role != KTLS_CLIENT || conn->server_name || config->insecure_no_verify ||
+	if (config->role != KTLS_CLIENT || conn->server_name || !ktls_verify_is_default(config) ||
 	    config->insecure_plaintext)
 		return 0;
 	return ktls_conn_fail(conn, -KTLS_E_NO_NAME,

@@ -140,6 +140,7 @@ struct ktls_conn {
 	struct ktls_pace pace;
 	uint16_t protocol, cipher, group;
 	bool resumed;
+	uint8_t verdict;      /* enum ktls_verdict: the caller's, on the peer */
 	uint8_t early_data;   /* enum ktls_early_data */
 	uint16_t payload_max; /* plaintext bytes per record that the peer takes */
 	bool sendfile_seen;

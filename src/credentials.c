@@ -15,6 +15,7 @@
 #include "base/secret.h"
 #include "credentials.h"
 #include "suites.h"
+#include "verify.h"
 
 enum {
 	CHAIN_MAX = 16,
@@ -245,7 +246,7 @@ int ktls_credentials_add_trust(struct ktls_config *config, const void *data, siz
 
 static bool wants_system_trust(const struct ktls_config *config)
 {
-	return config->role == KTLS_CLIENT && !config->insecure_no_verify &&
+	return config->role == KTLS_CLIENT && ktls_verify_is_default(config) &&
 	       !config->credentials->has_trust;
 }
 

@@ -24,6 +24,16 @@ bool ktls_flight_waits(const struct ktls_flight *flight)
 	return flight->bytes.len > 0;
 }
 
+void ktls_flight_hold(struct ktls_flight *flight)
+{
+	flight->held = true;
+}
+
+void ktls_flight_release(struct ktls_flight *flight)
+{
+	flight->held = false;
+}
+
 static int send_some(const struct ktls_conn *conn, const struct iovec *iov, int iovcnt,
 		     size_t *ret_n)
 {
@@ -41,7 +51,7 @@ int ktls_flight_go_on(struct ktls_flight *flight, const struct ktls_conn *conn)
 	size_t n;
 	int r;
 
-	if (!ktls_flight_waits(flight))
+	if (flight->held || !ktls_flight_waits(flight))
 		return 0;
 	r = send_some(conn, &iov, 1, &n);
 	if (r < 0)
@@ -60,7 +70,7 @@ int ktls_flight_add(struct ktls_flight *flight, const struct ktls_conn *conn,
 	size_t n = 0;
 	int r = 0;
 
-	if (!ktls_flight_waits(flight))
+	if (!flight->held && !ktls_flight_waits(flight))
 		r = send_some(conn, iov, iovcnt, &n);
 	if (r < 0)
 		return r;

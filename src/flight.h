@@ -19,6 +19,7 @@ struct ktls_conn;
 struct ktls_flight {
 	struct ktls_bytes bytes; /* that the transport had not taken at once */
 	size_t at;		 /* of them, now */
+	bool held;
 };
 
 void ktls_flight_done(struct ktls_flight *flight);
@@ -29,6 +30,10 @@ int ktls_flight_add(struct ktls_flight *flight, const struct ktls_conn *conn,
 
 /* Sends of the rest what the transport takes now. 0 or -errno. */
 int ktls_flight_go_on(struct ktls_flight *flight, const struct ktls_conn *conn);
+
+/* From now on all is kept, until the release. */
+void ktls_flight_hold(struct ktls_flight *flight);
+void ktls_flight_release(struct ktls_flight *flight);
 
 /* Whether there is a rest. */
 bool ktls_flight_waits(const struct ktls_flight *flight);

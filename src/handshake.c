@@ -162,6 +162,8 @@ static int look_at_message(gnutls_session_t session, unsigned int type, unsigned
 	ktls_hello_look(&conn->handshake->hello, type, message->data, message->size);
 	if (type == GNUTLS_HANDSHAKE_CLIENT_HELLO)
 		ktls_resume_choose_key(conn);
+	if (type == GNUTLS_HANDSHAKE_FINISHED && ktls_verify_comes_last(conn))
+		ktls_flight_hold(&conn->handshake->flight);
 	return 0;
 }
 
@@ -345,6 +347,7 @@ static void tell_peer(struct ktls_conn *conn, int r)
 
 	if (handshake->socket_errno || handshake->ended || r == GNUTLS_E_FATAL_ALERT_RECEIVED)
 		return;
+	ktls_flight_release(&handshake->flight);
 	if (handshake->verify_error)
 		gnutls_alert_send(handshake->session, GNUTLS_AL_FATAL,
 				  (gnutls_alert_description_t)handshake->verify_alert);
@@ -372,7 +375,9 @@ static int handshake_failed(struct ktls_conn *conn, int r)
 	if (error == -KTLS_E_PROTOCOL || error == -KTLS_E_CRYPTO)
 		return ktls_conn_fail(conn, error, "handshake with %s: %s: %s", peer,
 				      ktls_strerror(error), gnutls_strerror(r));
-	return ktls_conn_fail(conn, error, "handshake with %s: %s", peer, ktls_strerror(error));
+	return ktls_conn_fail(conn, error, "handshake with %s: %s%s", peer,
+			      handshake->refused ? "the verifier refused its certificate: " : "",
+			      ktls_strerror(error));
 }
 
 /* Handing over */
@@ -380,6 +385,9 @@ static int handshake_failed(struct ktls_conn *conn, int r)
 /* Ours must have left, too: what follows may be the kernel's. */
 static int end_step(struct ktls_conn *conn, int r)
 {
+	if (conn->verdict == KTLS_VERDICT_ASKED)
+		return KTLS_WANT_VERDICT;
+	ktls_flight_release(&conn->handshake->flight);
 	if (push_rest(conn) < 0)
 		return handshake_failed(conn, GNUTLS_E_PUSH_ERROR);
 	if (ktls_flight_waits(&conn->handshake->flight))
@@ -397,10 +405,10 @@ int ktls_handshake_step(struct ktls_conn *conn, uint64_t deadline_ns)
 		do {
 			r = gnutls_handshake(handshake->session);
 		} while (r == GNUTLS_E_INTERRUPTED || r == GNUTLS_E_WARNING_ALERT_RECEIVED);
-		if (!r)
-			r = ktls_verify_resumed(conn);
 		handshake->done = !r;
 	}
+	if (!r)
+		r = ktls_verify_resumed(conn);
 	if (r < 0 && r != GNUTLS_E_AGAIN)
 		return handshake_failed(conn, true_cause(conn, r));
 	return end_step(conn, r);

@@ -33,7 +33,10 @@ struct ktls_handshake {
 	size_t received;				       /* bytes */
 	uint8_t last[KTLS_RECORD_HEADER_LEN + KTLS_ALERT_LEN]; /* of them */
 	int socket_errno;				       /* of the push or pull that failed */
-	int verify_error; /* our verdict on the peer's certificate */
+	bool verified;					       /* the peer is who it must be */
+	bool refused;					       /* by the caller */
+	int verdict;					       /* the caller's, if it came late */
+	int verify_error; /* what is wrong with the peer's certificate */
 	enum ktls_alert verify_alert;
 };
 

@@ -22,6 +22,7 @@
 #include "replay.h"
 #include "resume.h"
 #include "ticket_keys.h"
+#include "verify.h"
 
 enum {
 	TICKETS_LEN_MAX = 1 << 14, /* they leave in one record */
@@ -104,7 +105,7 @@ static void write_session_header(const struct ktls_conn *conn, uint8_t *ret_head
 	size_t name_len = conn->server_name ? strlen(conn->server_name) : 0;
 
 	memcpy(ret_header, session_magic, sizeof(session_magic));
-	ret_header[5] = !conn->config->insecure_no_verify;
+	ret_header[5] = !ktls_verify_is_off(conn->config);
 	ret_header[6] = (uint8_t)(name_len >> 8);
 	ret_header[7] = (uint8_t)name_len;
 }

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509-ext.h>
@@ -66,7 +67,7 @@ static gnutls_x509_crt_t begin_crt(gnutls_x509_privkey_t key, const char *name, 
 	return crt;
 }
 
-static struct signer make_authority(const char *name)
+static struct signer make_authority(const char *name, const struct signer *above)
 {
 	struct signer signer = { .key = make_key(false) };
 	time_t now = time(NULL);
@@ -74,7 +75,8 @@ static struct signer make_authority(const char *name)
 	signer.crt = begin_crt(signer.key, name, now - DAY, now + DAY);
 	MUST(gnutls_x509_crt_set_basic_constraints(signer.crt, 1, -1));
 	MUST(gnutls_x509_crt_set_key_usage(signer.crt, GNUTLS_KEY_KEY_CERT_SIGN));
-	MUST(gnutls_x509_crt_sign2(signer.crt, signer.crt, signer.key, GNUTLS_DIG_SHA256, 0));
+	above = above ? above : &signer;
+	MUST(gnutls_x509_crt_sign2(signer.crt, above->crt, above->key, GNUTLS_DIG_SHA256, 0));
 	return signer;
 }
 
@@ -84,11 +86,11 @@ static const struct signer *authority(bool foreign)
 
 	if (foreign) {
 		if (!unknown.crt)
-			unknown = make_authority("An authority that nobody knows");
+			unknown = make_authority("An authority that nobody knows", NULL);
 		return &unknown;
 	}
 	if (!known.crt)
-		known = make_authority("An authority for tests");
+		known = make_authority("An authority for tests", NULL);
 	return &known;
 }
 
@@ -186,6 +188,67 @@ struct pki_identity pki_issue_for(const char *cn, const struct pki_san *sans, in
 	if (n >= 0)
 		add_sans(crt, sans, n);
 	return finish(crt, key, PKI_GOOD);
+}
+
+static void append(struct pki_pem *to, gnutls_x509_crt_t crt)
+{
+	struct pki_pem pem = export_crt(crt);
+
+	to->data = gnutls_realloc(to->data, to->len + pem.len);
+	if (!to->data)
+		abort();
+	memcpy(to->data + to->len, pem.data, pem.len);
+	to->len += pem.len;
+	gnutls_free(pem.data);
+}
+
+struct pki_identity pki_issue_below(unsigned int n)
+{
+	gnutls_x509_privkey_t key = make_key(false);
+	time_t now = time(NULL);
+	gnutls_x509_crt_t crt = begin_crt(key, "localhost", now - DAY, now + DAY);
+	struct signer signers[PKI_DEPTH_MAX] = { *authority(false) };
+	struct pki_identity identity;
+	char name[32];
+
+	assert(n && n <= PKI_DEPTH_MAX);
+	for (unsigned int i = 1; i < n; i++) {
+		snprintf(name, sizeof(name), "An authority of depth %u", i);
+		signers[i] = make_authority(name, &signers[i - 1]);
+	}
+	add_name(crt, "localhost");
+	MUST(gnutls_x509_crt_sign2(crt, signers[n - 1].crt, signers[n - 1].key, GNUTLS_DIG_SHA256,
+				   0));
+	identity = (struct pki_identity){ export_crt(crt), export_key(key) };
+	gnutls_x509_crt_deinit(crt);
+	gnutls_x509_privkey_deinit(key);
+	for (unsigned int i = n; i > 0; i--) {
+		append(&identity.chain, signers[i - 1].crt);
+		if (i == 1)
+			break;
+		gnutls_x509_crt_deinit(signers[i - 1].crt);
+		gnutls_x509_privkey_deinit(signers[i - 1].key);
+	}
+	return identity;
+}
+
+void pki_pin(const struct pki_identity *identity, uint8_t ret_sha256[32])
+{
+	const gnutls_datum_t key = { (unsigned char *)identity->key.data,
+				     (unsigned int)identity->key.len };
+	gnutls_privkey_t private;
+	gnutls_pubkey_t public;
+	gnutls_datum_t spki;
+
+	MUST(gnutls_privkey_init(&private));
+	MUST(gnutls_privkey_import_x509_raw(private, &key, GNUTLS_X509_FMT_PEM, NULL, 0));
+	MUST(gnutls_pubkey_init(&public));
+	MUST(gnutls_pubkey_import_privkey(public, private, 0, 0));
+	MUST(gnutls_pubkey_export2(public, GNUTLS_X509_FMT_DER, &spki));
+	MUST(gnutls_hash_fast(GNUTLS_DIG_SHA256, spki.data, spki.size, ret_sha256));
+	gnutls_free(spki.data);
+	gnutls_pubkey_deinit(public);
+	gnutls_privkey_deinit(private);
 }
 
 void pki_identity_free(struct pki_identity *identity)

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct pki_pem {
 	char *data;
@@ -50,6 +51,16 @@ struct pki_identity pki_issue(enum pki_kind kind, bool rsa, const char *const *n
 
 /* Good but for its names: this CN, and these in the extension; n < 0: there is none. */
 struct pki_identity pki_issue_for(const char *cn, const struct pki_san *sans, int n);
+
+enum {
+	PKI_DEPTH_MAX = 20,
+};
+
+/* For localhost, below n authorities, the first of which is the known one: n + 1 certificates. */
+struct pki_identity pki_issue_below(unsigned int n);
+
+/* The SHA-256 of the SubjectPublicKeyInfo of its leaf. */
+void pki_pin(const struct pki_identity *identity, uint8_t ret_sha256[32]);
 
 void pki_identity_free(struct pki_identity *identity);
 

@@ -66,8 +66,8 @@ int ktls_conn_set_server_name(struct ktls_conn *conn, const char *name);
 /*
  * The handshake (RFC 8446 4, RFC 5246 7), to be called until it answers KTLS_DONE. On failure the
  * peer gets the alert that the RFC names and the state is FAILED. KTLS_WANT_READ, KTLS_WANT_WRITE,
- * KTLS_TIMEDOUT; KTLS_CLOSED if the peer ended the transport; -KTLS_E_... says what was wrong;
- * -ECONNRESET and the like from the socket.
+ * KTLS_TIMEDOUT; KTLS_WANT_VERDICT (see verify.h); KTLS_CLOSED if the peer ended the transport;
+ * -KTLS_E_... says what was wrong; -ECONNRESET and the like from the socket.
  */
 int ktls_conn_handshake(struct ktls_conn *conn, uint64_t deadline_ns);
 

@@ -26,6 +26,8 @@ enum ktls_status {
 	KTLS_TIMEDOUT = 5,    /* the deadline passed; nothing was lost, the call may be repeated */
 	KTLS_WANT_BUFFER = 6, /* every buffer of the config is in use: call again when another
 				 connection went on */
+	KTLS_WANT_VERDICT = 7, /* whether the peer is good is the caller's to say:
+				 ktls_conn_set_verdict() */
 	_KTLS_STATUS_N,
 };
 
@@ -60,6 +62,7 @@ enum ktls_error {
 	/* a file of ticket keys is malformed, or open to others */
 	KTLS_E_BAD_TICKET_KEYS,
 	KTLS_E_BAD_FROZEN, /* a frozen connection is malformed, or of another version or socket */
+	KTLS_E_PEER_KEY,   /* the peer's key is none of those that are pinned */
 	_KTLS_ERROR_END,
 };
 

@@ -12,7 +12,8 @@
  *   socket.h   where its socket comes from      transport.h  functions instead of one
  *   probe.h    what this kernel can do          tickets.h  the keys that servers share
  *   freeze.h   a connection as bytes            suites.h   groups, FIPS, suites by name
- *   address.h  an IP address and a port         version.h  which library this is
+ *   address.h  an IP address and a port         verify.h   who the peer may be
+ *   version.h  which library this is
  */
 
 #include <ktls/address.h>
@@ -28,6 +29,7 @@
 #include <ktls/suites.h>
 #include <ktls/tickets.h>
 #include <ktls/transport.h>
+#include <ktls/verify.h>
 #include <ktls/version.h>
 
 #endif

@@ -22,6 +22,8 @@ static const struct text statuses[_KTLS_STATUS_N] = {
 			  "the transport ended without close_notify: data may be missing" },
 	[KTLS_TIMEDOUT] = { "KTLS_TIMEDOUT", "the deadline passed" },
 	[KTLS_WANT_BUFFER] = { "KTLS_WANT_BUFFER", "every buffer of the config is in use" },
+	[KTLS_WANT_VERDICT] = { "KTLS_WANT_VERDICT",
+				"waiting for the caller's verdict on the peer" },
 };
 
 #define ERROR(name, text) [name - KTLS_E_NO_NAME] = { #name, text }
@@ -58,6 +60,7 @@ static const struct text errors[_KTLS_ERROR_END - KTLS_E_NO_NAME] = {
 	      "the file of ticket keys is malformed, or other users can read or change it"),
 	ERROR(KTLS_E_BAD_FROZEN,
 	      "the frozen connection is malformed, or of another version or socket"),
+	ERROR(KTLS_E_PEER_KEY, "the peer's key is none of the pinned ones"),
 };
 
 struct reason {
