@@ -13,6 +13,7 @@
  *   conn_io.c         bytes: the public calls
  *   conn_end.c        the orderly end
  *   wait.c            how the calls wait
+ *   poll.c            how many are waited for
  *   freeze.c          a connection as bytes, and back
  *   pace.c            how much may be written next, in records of which size
  *   post.c            what arrives after the handshake and is not data; what we owe for it
@@ -123,6 +124,14 @@ struct ktls_pace {
 	uint16_t payload;    /* of the records that are made now */
 };
 
+/* poll.c: what it has said of a connection, and whether the call that followed found it so; bits by
+ * enum ktls_direction. */
+struct ktls_polled {
+	uint8_t said;
+	uint8_t vain; /* said, and the call answered that it wants the same again */
+	int unread;   /* bytes in the socket when it was said of RX in the kernel */
+};
+
 struct ktls_handshake;
 struct ktls_transport;
 
@@ -138,6 +147,7 @@ struct ktls_conn {
 	struct ktls_post post;
 	struct ktls_rekey rekey;
 	struct ktls_pace pace;
+	struct ktls_polled polled;
 	uint16_t protocol, cipher, group;
 	bool resumed;
 	uint8_t verdict;      /* enum ktls_verdict: the caller's, on the peer */
@@ -197,6 +207,9 @@ int ktls_protect_user_hold(struct ktls_conn *conn, enum ktls_direction direction
 
 /* What the direction holds in userspace is nobody's any more: its buffer serves others. */
 void ktls_protect_user_discard(struct ktls_conn *conn, enum ktls_direction direction);
+
+/* Whether a record, or an end, is there without the socket's help. */
+bool ktls_protect_user_has_record(const struct ktls_conn *conn);
 
 extern const struct ktls_protect ktls_protect_user;
 extern const struct ktls_protect ktls_protect_kernel;

@@ -98,6 +98,7 @@ static int read_record(struct ktls_conn *conn, struct ktls_cursor *cursor, size_
 		ktls_conn_end_rx(conn, r);
 	if (r)
 		return r;
+	conn->polled.said = conn->polled.vain &= ~(1u << KTLS_RX);
 	n = ktls_cursor_left(&content) - ktls_cursor_left(cursor);
 	if (type != KERN_RECORD_DATA) {
 		*cursor = content;

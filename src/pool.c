@@ -81,6 +81,13 @@ uint8_t *ktls_pool_take(struct ktls_pool *pool)
 	return pool->idle ? pool->stack[--pool->idle] : NULL;
 }
 
+bool ktls_pool_is_empty(struct ktls_pool *pool)
+{
+	LOCKED(pool->lock);
+
+	return !pool->idle;
+}
+
 void ktls_pool_give(struct ktls_pool *pool, uint8_t *buffer)
 {
 	LOCKED(pool->lock);

@@ -8,6 +8,7 @@
  * given back last is taken first, so that few are warm and the rest costs nothing. Any thread.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,9 @@ struct ktls_pool *ktls_pool_free(struct ktls_pool *pool);
 /* A buffer, or NULL when all are in use. Never waits. */
 uint8_t *ktls_pool_take(struct ktls_pool *pool);
 void ktls_pool_give(struct ktls_pool *pool, uint8_t *buffer);
+
+/* Whether all are in use, at this moment. */
+bool ktls_pool_is_empty(struct ktls_pool *pool);
 
 /* Waits until there may be one. 0 or KTLS_TIMEDOUT. */
 int ktls_pool_wait(struct ktls_pool *pool, uint64_t deadline_ns);

@@ -549,6 +549,17 @@ static int receive(struct ktls_conn *conn, struct ktls_cursor *cursor, uint8_t *
 	return 0;
 }
 
+bool ktls_protect_user_has_record(const struct ktls_conn *conn)
+{
+	const struct ktls_half *half = &conn->half[KTLS_RX];
+	const struct ktls_user *user = &half->user;
+	enum ktls_alert alert;
+
+	if (half->protect != &ktls_protect_user)
+		return false;
+	return user->plain_len || user->error || user->ended || whole_record(half, &alert);
+}
+
 const struct ktls_protect ktls_protect_user = {
 	.protection = KTLS_PROTECTION_USER,
 	.install = install,

@@ -50,11 +50,23 @@ int ktls_wait_expired(const struct ktls_waiter *waiter)
 		       : 0;
 }
 
+/* ktls_poll() must not say the same again at once. */
+static void note_vain(struct ktls_conn *conn, int want, uint64_t moved)
+{
+	uint8_t bit = 1u << (want == KTLS_WANT_READ ? KTLS_RX : KTLS_TX);
+
+	if (moved)
+		conn->polled.said &= (uint8_t)~bit;
+	else if (want != KTLS_WANT_BUFFER)
+		conn->polled.vain |= conn->polled.said & bit;
+}
+
 int ktls_wait(struct ktls_conn *conn, struct ktls_waiter *waiter, int want, uint64_t moved)
 {
 	uint64_t began_ns;
 	int r;
 
+	note_vain(conn, want, moved);
 	if (waiter->deadline_ns == KTLS_NOW)
 		return want;
 	if (want == KTLS_WANT_BUFFER)

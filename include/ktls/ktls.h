@@ -14,6 +14,8 @@
  *   freeze.h   a connection as bytes            suites.h   groups, FIPS, suites by name
  *   address.h  an IP address and a port         verify.h   who the peer may be
  *   version.h  which library this is
+ *   address.h  an IP address and a port         version.h  which library this is
+ *   source.h   where configs come from          poll.h     waiting for many
  */
 
 #include <ktls/address.h>
@@ -23,6 +25,7 @@
 #include <ktls/freeze.h>
 #include <ktls/info.h>
 #include <ktls/limits.h>
+#include <ktls/poll.h>
 #include <ktls/probe.h>
 #include <ktls/session.h>
 #include <ktls/socket.h>

@@ -31,8 +31,8 @@ uint64_t ktls_deadline_in(uint64_t timeout_ms)
 	return now + timeout_ms * NS_PER_MS;
 }
 
-/* What is left, in poll's unit, rounded up: a wait that ends a little early would spin. */
-static int timeout_left_ms(uint64_t deadline_ns)
+/* Rounded up: a wait that ends a little early would spin. */
+int ktls_deadline_left_ms(uint64_t deadline_ns)
 {
 	uint64_t now, left_ms;
 
@@ -50,7 +50,7 @@ int ktls_deadline_poll(int fd, short events, uint64_t deadline_ns)
 	struct pollfd pollfd = { .fd = fd, .events = events };
 
 	for (;;) {
-		int timeout_ms = timeout_left_ms(deadline_ns);
+		int timeout_ms = ktls_deadline_left_ms(deadline_ns);
 		int n;
 
 		if (!timeout_ms)

@@ -12,6 +12,9 @@
 
 uint64_t ktls_deadline_clock(void);
 
+/* What is left until then, as poll(2) takes it: -1 for ever, 0 once it has passed. */
+int ktls_deadline_left_ms(uint64_t deadline_ns);
+
 /*
  * Waits until `fd` has one of `events` (poll(2)'s), or an error or hang-up, which the next call on
  * it will report. 0, KTLS_TIMEDOUT, or -errno. Never waits on KTLS_NOW: KTLS_TIMEDOUT.
