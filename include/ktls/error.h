@@ -63,6 +63,8 @@ enum ktls_error {
 	KTLS_E_BAD_TICKET_KEYS,
 	KTLS_E_BAD_FROZEN, /* a frozen connection is malformed, or of another version or socket */
 	KTLS_E_PEER_KEY,   /* the peer's key is none of those that are pinned */
+	KTLS_E_NO_HOST,	   /* the host name has no address */
+	KTLS_E_RESOLVER,   /* no name server answered, or none with an answer */
 	_KTLS_ERROR_END,
 };
 

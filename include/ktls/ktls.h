@@ -13,9 +13,8 @@
  *   probe.h    what this kernel can do          tickets.h  the keys that servers share
  *   freeze.h   a connection as bytes            suites.h   groups, FIPS, suites by name
  *   address.h  an IP address and a port         verify.h   who the peer may be
- *   version.h  which library this is
- *   address.h  an IP address and a port         version.h  which library this is
  *   source.h   where configs come from          poll.h     waiting for many
+ *   resolve.h  names to addresses               version.h  which library this is
  */
 
 #include <ktls/address.h>
@@ -27,6 +26,7 @@
 #include <ktls/limits.h>
 #include <ktls/poll.h>
 #include <ktls/probe.h>
+#include <ktls/resolve.h>
 #include <ktls/session.h>
 #include <ktls/socket.h>
 #include <ktls/suites.h>

@@ -61,6 +61,8 @@ static const struct text errors[_KTLS_ERROR_END - KTLS_E_NO_NAME] = {
 	ERROR(KTLS_E_BAD_FROZEN,
 	      "the frozen connection is malformed, or of another version or socket"),
 	ERROR(KTLS_E_PEER_KEY, "the peer's key is none of the pinned ones"),
+	ERROR(KTLS_E_NO_HOST, "the host name has no address"),
+	ERROR(KTLS_E_RESOLVER, "no name server answered, or none with an answer"),
 };
 
 struct reason {

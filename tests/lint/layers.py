@@ -35,6 +35,7 @@ FENCES = {
     r'gnutls/.*': ['src/aead.c', 'src/credentials.c', 'src/early.c', 'src/handover.c', 'src/handshake.c', 'src/hello.c',
                    'src/names.c', 'src/resume.c', 'src/suites.c', 'src/ticket_keys.c', 'src/verify.c',
                    'bench/rival_gnutls.c'],
+    r'ares\.h': ['src/resolve.c'],
     r'liburing(/.*|\.h)': ['uring/'],
     r'netlink/.*': ['src/netlink.c'],
     r'linux/tls\.h': ['ktls/', 'bench/bare_kernel.c'],
