@@ -15,6 +15,9 @@
  *   address.h  an IP address and a port         verify.h   who the peer may be
  *   source.h   where configs come from          poll.h     waiting for many
  *   resolve.h  names to addresses               version.h  which library this is
+ *   version.h  which library this is
+ *   address.h  an IP address and a port         version.h  which library this is
+ *   source.h   where configs come from
  */
 
 #include <ktls/address.h>
@@ -29,6 +32,7 @@
 #include <ktls/resolve.h>
 #include <ktls/session.h>
 #include <ktls/socket.h>
+#include <ktls/source.h>
 #include <ktls/suites.h>
 #include <ktls/tickets.h>
 #include <ktls/transport.h>
