@@ -21,6 +21,7 @@
 #include "conn.h"
 #include "handshake.h"
 #include "pool.h"
+#include "verify.h"
 
 enum {
 	PAUSE_MS = 1,
@@ -108,10 +109,27 @@ static void ask_write(const struct ktls_conn *conn, struct ask *ask, unsigned in
 		ask->write = POLLOUT;
 }
 
-static void ask_handshake(const struct ktls_conn *conn, struct ask *ask)
+static void ask_new(const struct ktls_conn *conn, struct ask *ask, uint32_t query)
+{
+	if (conn->config->insecure_plaintext)
+		ask->now = query;
+	else if (query && conn->config->role == KTLS_CLIENT)
+		ask->write = POLLOUT;
+	else if (query)
+		ask->read = POLLIN;
+}
+
+static void ask_handshake(const struct ktls_conn *conn, struct ask *ask, uint32_t query)
 {
 	const struct ktls_handshake *handshake = conn->handshake;
 
+	/* Only its owner can bring it on; or has. */
+	if (!query || conn->verdict == KTLS_VERDICT_ASKED)
+		return;
+	if (conn->verdict == KTLS_VERDICT_GIVEN && !handshake->verified) {
+		ask->now = query;
+		return;
+	}
 	if (ktls_flight_waits(&handshake->flight))
 		ask->write = POLLOUT;
 	if (!handshake->done)
@@ -123,17 +141,14 @@ static struct ask ask_conn(const struct ktls_conn *conn, uint32_t query, unsigne
 	struct ask ask = { 0 };
 
 	switch (conn->state) {
+	case KTLS_STATE_CONNECTING:
+		ask.read = query ? POLLIN : 0;
+		break;
 	case KTLS_STATE_NEW:
-		if (!query)
-			break;
-		if (conn->config->role == KTLS_CLIENT)
-			ask.write = POLLOUT;
-		else
-			ask.read = POLLIN;
+		ask_new(conn, &ask, query);
 		break;
 	case KTLS_STATE_HANDSHAKE:
-		if (query)
-			ask_handshake(conn, &ask);
+		ask_handshake(conn, &ask, query);
 		break;
 	case KTLS_STATE_CLOSED:
 		ask.now = KTLS_POLL_CLOSED | query;

@@ -21,6 +21,7 @@
 #include "pair.h"
 #include "polling.h"
 #include "pool.h"
+#include "verifying.h"
 
 enum {
 	ALL = 31, /* every bit */
@@ -324,6 +325,12 @@ static void handshake_by_poll(struct pair *pair, uint32_t asked)
 	}
 }
 
+static void want_verdict(struct ktls_config *config, enum pair_end end)
+{
+	if (end == PAIR_CLIENT)
+		cr_assert_eq(ktls_config_set_external_verdict(config), 0);
+}
+
 Test(unit, a_handshake_is_waited_for_as_it_needs)
 {
 	for (int i = 0; i < 4; i++) {
@@ -345,6 +352,79 @@ Test(unit, a_handshake_is_waited_for_as_it_needs)
 		pair_close(&pair);
 		pair_free(&pair);
 	}
+}
+
+Test(unit, a_verdict_is_not_waited_for_and_then_goes_on)
+{
+	struct pair_options options = PAIR_OPTIONS_USER;
+	struct pair pair;
+	int rc[2];
+
+	options.configure = want_verdict;
+	pair = pair_new(&options);
+	verifying_settle(&pair, rc);
+	cr_assert_eq(rc[PAIR_CLIENT], KTLS_WANT_VERDICT);
+	cr_assert_eq(ktls_conn_get_events(pair.conn[PAIR_CLIENT], ALL), 0);
+	cr_assert(!ktls_conn_is_ready(pair.conn[PAIR_CLIENT]));
+	cr_assert_eq(polling_conn(pair.conn[PAIR_CLIENT], KTLS_POLL_READ, POLLING_SHORT_MS), 0);
+	cr_assert_eq(ktls_conn_set_verdict(pair.conn[PAIR_CLIENT], 0), 0);
+	cr_assert(ktls_conn_is_ready(pair.conn[PAIR_CLIENT]));
+	handshake_by_poll(&pair, KTLS_POLL_READ);
+	pair_close(&pair);
+	pair_free(&pair);
+}
+
+Test(unit, plaintext_needs_no_handshake_to_be_waited_for)
+{
+	struct ktls_config *config;
+	struct ktls_conn *conn;
+	int fd[2];
+
+	socket_pair(fd);
+	cr_assert_eq(ktls_config_new(&config, KTLS_CLIENT), 0);
+	cr_assert_eq(ktls_config_set_insecure_plaintext(config), 0);
+	cr_assert_eq(ktls_conn_adopt(&conn, config, fd[0]), 0);
+	cr_assert_eq(polling_conn(conn, KTLS_POLL_READ, 0), KTLS_POLL_READ);
+	cr_assert_eq(ktls_conn_handshake(conn, KTLS_NOW), 0);
+	cr_assert_eq(polling_conn(conn, KTLS_POLL_READ, POLLING_SHORT_MS), 0);
+	cr_assert_eq(write(fd[1], "x", 1), 1);
+	cr_assert_eq(polling_conn(conn, ALL, 0), KTLS_POLL_READ | KTLS_POLL_WRITE);
+	ktls_conn_free(conn);
+	ktls_config_unref(config);
+	close(fd[1]);
+}
+
+static ssize_t send_nothing(void *context, const struct iovec *iov, int iovcnt)
+{
+	(void)context;
+	(void)iov;
+	(void)iovcnt;
+	return -EAGAIN;
+}
+
+static ssize_t receive_nothing(void *context, void *buf, size_t len)
+{
+	(void)context;
+	(void)buf;
+	(void)len;
+	return -EAGAIN;
+}
+
+Test(unit, a_transport_of_the_callers_is_the_callers_to_wait_for)
+{
+	const struct ktls_transport transport = { .send = send_nothing,
+						  .receive = receive_nothing };
+	struct ktls_config *config;
+	struct ktls_conn *conn;
+
+	cr_assert_eq(ktls_config_new(&config, KTLS_CLIENT), 0);
+	cr_assert_eq(ktls_config_set_insecure_no_verify(config), 0);
+	cr_assert_eq(ktls_conn_new_over(&conn, config, &transport, sizeof(transport), NULL), 0);
+	cr_assert_eq(polling_conn(conn, KTLS_POLL_READ, POLLING_SHORT_MS), KTLS_POLL_NOT_POLLABLE);
+	cr_assert_eq(ktls_conn_handshake(conn, KTLS_NOW), KTLS_WANT_WRITE);
+	cr_assert(ktls_conn_get_events(conn, KTLS_POLL_READ) & POLLOUT);
+	ktls_conn_free(conn);
+	ktls_config_unref(config);
 }
 
 /* What the client has while its socket is empty. */

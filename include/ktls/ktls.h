@@ -18,6 +18,7 @@
  *   version.h  which library this is
  *   address.h  an IP address and a port         version.h  which library this is
  *   source.h   where configs come from
+ *   poll.h     waiting for many                 source.h   where configs come from
  */
 
 #include <ktls/address.h>
