@@ -6,19 +6,15 @@
  * libktls: TLS connections whose records the Linux kernel protects, where it can. The whole
  * product:
  *
- *   error.h    how calls answer                 info.h     what can be known of a connection
- *   config.h   what is decided before one       limits.h   how its keys and records are used
- *   conn.h     a connection                     session.h  resumption, early data
- *   socket.h   where its socket comes from      transport.h  functions instead of one
- *   probe.h    what this kernel can do          tickets.h  the keys that servers share
- *   freeze.h   a connection as bytes            suites.h   groups, FIPS, suites by name
- *   address.h  an IP address and a port         verify.h   who the peer may be
- *   source.h   where configs come from          poll.h     waiting for many
- *   resolve.h  names to addresses               version.h  which library this is
- *   version.h  which library this is
- *   address.h  an IP address and a port         version.h  which library this is
- *   source.h   where configs come from
- *   poll.h     waiting for many                 source.h   where configs come from
+ *   error.h    how calls answer                info.h      what can be known of a connection
+ *   config.h   what is decided before one      limits.h    how its keys and records are used
+ *   conn.h     a connection                    session.h   resumption, early data
+ *   socket.h   where its socket comes from     transport.h functions instead of one
+ *   probe.h    what this kernel can do         tickets.h   the keys that servers share
+ *   freeze.h   a connection as bytes           suites.h    groups, FIPS, suites by name
+ *   address.h  an IP address and a port        verify.h    who the peer may be
+ *   resolve.h  names to addresses              poll.h      waiting for many
+ *   source.h   where configs come from         version.h   which library this is
  */
 
 #include <ktls/address.h>
