@@ -8,15 +8,16 @@
 
 #include <ares.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
+#include <time.h>
 
 #include <ktls/conn.h>
 #include <ktls/error.h>
@@ -144,30 +145,6 @@ static void add_localhost(struct ktls_resolve *resolve)
 	add_address(resolve, &ipv4);
 }
 
-/* What the hosts file says, which is for both families: where it has one, the other is not asked
- * for elsewhere. */
-static int add_from_hosts(struct ktls_resolve *resolve)
-{
-	for (size_t i = 0; i < QUESTIONS_N; i++) {
-		struct hostent *found = NULL;
-		int status = ares_gethostbyname_file(resolve->channel, resolve->host, families[i],
-						     &found);
-
-		if (status == ARES_ENOMEM)
-			return -ENOMEM;
-		if (status != ARES_SUCCESS)
-			continue;
-		for (char **at = found->h_addr_list; *at; at++) {
-			struct ktls_address address = { .family = (uint16_t)found->h_addrtype };
-
-			memcpy(address.bytes, *at, (size_t)found->h_length);
-			add_address(resolve, &address);
-		}
-		ares_free_hostent(found);
-	}
-	return 0;
-}
-
 static void take_answer(void *arg, int status, int timeouts, struct ares_addrinfo *list)
 {
 	struct question *question = arg;
@@ -193,6 +170,116 @@ static size_t count(const struct ktls_resolve *resolve)
 {
 	return resolve->questions[0].n + resolve->questions[1].n;
 }
+
+/* Asking */
+
+/* c-ares opened, closes, or waits otherwise for a socket. */
+static void watch_socket(void *arg, ares_socket_t fd, int readable, int writable)
+{
+	struct ktls_resolve *resolve = arg;
+	struct epoll_event event = {
+		.events = (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u),
+		.data.fd = fd,
+	};
+
+	if (!event.events)
+		epoll_ctl(resolve->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+	else if (epoll_ctl(resolve->epoll_fd, EPOLL_CTL_MOD, fd, &event) && errno == ENOENT)
+		/* One that cannot be watched is found by its time-out. */
+		epoll_ctl(resolve->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+/* c-ares' next time-out, at which it wants to be called. */
+static void arm_timer(struct ktls_resolve *resolve)
+{
+	struct timeval left;
+	struct itimerspec timer = { .it_value = { 0, 0 } };
+
+	if (ares_timeout(resolve->channel, NULL, &left)) {
+		timer.it_value.tv_sec = left.tv_sec;
+		timer.it_value.tv_nsec = left.tv_usec * 1000;
+		/* Zero would be never. */
+		if (!left.tv_sec && left.tv_usec < 1000)
+			timer.it_value.tv_nsec = 1000000;
+	}
+	timerfd_settime(resolve->timer_fd, 0, &timer, NULL);
+}
+
+static int error_of(int status)
+{
+	return status == ARES_ENOMEM ? -ENOMEM : -KTLS_E_RESOLVER;
+}
+
+/* That looks in the hosts file ("f"), or asks name servers ("b"). */
+static int open_channel(struct ktls_resolve *resolve, const char *lookups)
+{
+	struct ares_options options = {
+		.timeout = replaced.servers ? replaced.timeout_ms : TIMEOUT_MS,
+		.tries = TRIES,
+		.lookups = (char *)lookups, /* copied */
+		.sock_state_cb = watch_socket,
+		.sock_state_cb_data = resolve,
+	};
+	int status = ares_init_options(&resolve->channel, &options,
+				       ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
+					       ARES_OPT_SOCK_STATE_CB);
+
+	if (status != ARES_SUCCESS) {
+		resolve->channel = NULL;
+		return error_of(status);
+	}
+	if (replaced.servers)
+		status = ares_set_servers_ports_csv(resolve->channel, replaced.servers);
+	return status == ARES_SUCCESS ? 0 : error_of(status);
+}
+
+static void close_channel(struct ktls_resolve *resolve)
+{
+	if (resolve->channel)
+		ares_destroy(resolve->channel);
+	resolve->channel = NULL;
+}
+
+/* Sorting (RFC 6724) would open a socket for each address of an answer, however many those are; who
+ * connects learns of a missing route at once. */
+static void ask(struct ktls_resolve *resolve, int family, struct question *question)
+{
+	const struct ares_addrinfo_hints hints = {
+		.ai_flags = ARES_AI_NOSORT,
+		.ai_family = family,
+		.ai_socktype = SOCK_STREAM,
+	};
+
+	ares_getaddrinfo(resolve->channel, resolve->host, NULL, &hints, take_answer, question);
+}
+
+/* What the hosts file says is for both families: where it has one, the other is not asked for
+ * elsewhere. It is read at once. */
+static int ask_hosts(struct ktls_resolve *resolve)
+{
+	struct question question = { .resolve = resolve };
+	int r = open_channel(resolve, "f");
+
+	if (r < 0)
+		return r;
+	ask(resolve, AF_UNSPEC, &question);
+	close_channel(resolve);
+	return question.status == ARES_ENOMEM ? -ENOMEM : 0;
+}
+
+static int ask_servers(struct ktls_resolve *resolve)
+{
+	int r = open_channel(resolve, "b");
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < QUESTIONS_N; i++)
+		ask(resolve, families[i], &resolve->questions[i]);
+	arm_timer(resolve);
+	return 0;
+}
+
+/* The end */
 
 static int conclude_failure(struct ktls_resolve *resolve)
 {
@@ -226,87 +313,34 @@ static void conclude(struct ktls_resolve *resolve)
 		return;
 	resolve->result = count(resolve) ? KTLS_DONE : conclude_failure(resolve);
 	timerfd_settime(resolve->timer_fd, 0, &never, NULL);
-	if (resolve->channel)
-		ares_destroy(resolve->channel);
-	resolve->channel = NULL;
+	close_channel(resolve);
 }
 
-/* Asking */
+/* The signal mask, while c-ares may write to a TCP socket whose peer is gone: it does so without
+ * MSG_NOSIGNAL. A SIGPIPE of ours is taken away before anybody sees it. */
+struct hush {
+	sigset_t sigpipe, before;
+	bool was_pending;
+};
 
-/* c-ares opened, closes, or waits otherwise for a socket. */
-static void watch_socket(void *arg, ares_socket_t fd, int readable, int writable)
+static void hush_begin(struct hush *hush)
 {
-	struct ktls_resolve *resolve = arg;
-	struct epoll_event event = {
-		.events = (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u),
-		.data.fd = fd,
-	};
+	sigset_t pending;
 
-	if (!event.events)
-		epoll_ctl(resolve->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-	else if (epoll_ctl(resolve->epoll_fd, EPOLL_CTL_MOD, fd, &event) && errno == ENOENT)
-		/* One that cannot be watched is found by its time-out. */
-		epoll_ctl(resolve->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+	sigemptyset(&hush->sigpipe);
+	sigaddset(&hush->sigpipe, SIGPIPE);
+	sigpending(&pending);
+	hush->was_pending = sigismember(&pending, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &hush->sigpipe, &hush->before);
 }
 
-static int error_of(int status)
+static void hush_end(struct hush *hush)
 {
-	return status == ARES_ENOMEM ? -ENOMEM : -KTLS_E_RESOLVER;
-}
+	const struct timespec now = { 0, 0 };
 
-static int open_channel(struct ktls_resolve *resolve)
-{
-	char lookups[] = "b"; /* DNS; the hosts file is ours to read */
-	struct ares_options options = {
-		.timeout = replaced.servers ? replaced.timeout_ms : TIMEOUT_MS,
-		.tries = TRIES,
-		.lookups = lookups,
-		.sock_state_cb = watch_socket,
-		.sock_state_cb_data = resolve,
-	};
-	int status = ares_init_options(&resolve->channel, &options,
-				       ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS |
-					       ARES_OPT_SOCK_STATE_CB);
-
-	if (status != ARES_SUCCESS) {
-		resolve->channel = NULL;
-		return error_of(status);
-	}
-	if (replaced.servers)
-		status = ares_set_servers_ports_csv(resolve->channel, replaced.servers);
-	return status == ARES_SUCCESS ? 0 : error_of(status);
-}
-
-/* Sorting (RFC 6724) would open a socket for each address of an answer, however many those are; who
- * connects learns of a missing route at once. */
-static void ask(struct ktls_resolve *resolve)
-{
-	for (size_t i = 0; i < QUESTIONS_N; i++) {
-		const struct ares_addrinfo_hints hints = {
-			.ai_flags = ARES_AI_NOSORT,
-			.ai_family = families[i],
-			.ai_socktype = SOCK_STREAM,
-		};
-
-		ares_getaddrinfo(resolve->channel, resolve->host, NULL, &hints, take_answer,
-				 &resolve->questions[i]);
-	}
-}
-
-/* c-ares' next time-out, at which it wants to be called. */
-static void arm_timer(struct ktls_resolve *resolve)
-{
-	struct timeval left;
-	struct itimerspec timer = { .it_value = { 0, 0 } };
-
-	if (ares_timeout(resolve->channel, NULL, &left)) {
-		timer.it_value.tv_sec = left.tv_sec;
-		timer.it_value.tv_nsec = left.tv_usec * 1000;
-		/* Zero would be never. */
-		if (!left.tv_sec && left.tv_usec < 1000)
-			timer.it_value.tv_nsec = 1000000;
-	}
-	timerfd_settime(resolve->timer_fd, 0, &timer, NULL);
+	while (!hush->was_pending && sigtimedwait(&hush->sigpipe, NULL, &now) < 0 && errno == EINTR)
+		continue;
+	pthread_sigmask(SIG_SETMASK, &hush->before, NULL);
 }
 
 /* Takes what has come, if anything, and what has not come in time. */
@@ -314,7 +348,9 @@ static void step(struct ktls_resolve *resolve)
 {
 	struct epoll_event events[EVENTS_N];
 	int n = epoll_wait(resolve->epoll_fd, events, EVENTS_N, 0);
+	struct hush hush;
 
+	hush_begin(&hush);
 	for (int i = 0; i < n; i++) {
 		int fd = events[i].data.fd;
 
@@ -324,6 +360,7 @@ static void step(struct ktls_resolve *resolve)
 					events[i].events & EPOLLOUT ? fd : ARES_SOCKET_BAD);
 	}
 	ares_process_fd(resolve->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+	hush_end(&hush);
 	arm_timer(resolve);
 	conclude(resolve);
 }
@@ -354,20 +391,14 @@ static int begin(struct ktls_resolve *resolve)
 		return r;
 	if (!count(resolve) && is_localhost(resolve->host))
 		add_localhost(resolve);
-	if (!count(resolve)) {
-		r = open_channel(resolve);
-		if (!r)
-			r = add_from_hosts(resolve);
-		if (r < 0)
-			return r;
-	}
-	if (count(resolve)) {
-		for (size_t i = 0; i < QUESTIONS_N; i++)
-			resolve->questions[i].answered = true;
-	} else {
-		ask(resolve);
-		arm_timer(resolve);
-	}
+	if (!count(resolve))
+		r = ask_hosts(resolve);
+	for (size_t i = 0; count(resolve) && i < QUESTIONS_N; i++)
+		resolve->questions[i].answered = true;
+	if (!r && !count(resolve))
+		r = ask_servers(resolve);
+	if (r < 0)
+		return r;
 	conclude(resolve);
 	return 0;
 }
@@ -413,8 +444,7 @@ struct ktls_resolve *ktls_resolve_free(struct ktls_resolve *resolve)
 {
 	if (!resolve)
 		return NULL;
-	if (resolve->channel)
-		ares_destroy(resolve->channel);
+	close_channel(resolve);
 	ktls_fd_close(&resolve->timer_fd);
 	ktls_fd_close(&resolve->epoll_fd);
 	free(resolve);

@@ -113,7 +113,8 @@ static size_t reply(struct dns *dns, uint8_t *message)
 	}
 	if (answer->says == DNS_SAYS_ADDRESSES)
 		at = put_addresses(at, answer, which, &n);
-	put16(message + 2, 0x8180u | (unsigned int)rcodes[answer->says]);
+	put16(message + 2, 0x8180u | (unsigned int)rcodes[answer->says] |
+				   (answer->says == DNS_SAYS_TRUNCATED ? 0x200u : 0));
 	put16(message + 6, n);
 	put16(put16(message + 8, 0), 0);
 	return (size_t)(at - message);

@@ -18,6 +18,7 @@ enum dns_says {
 	DNS_SAYS_NO_NAME,
 	DNS_SAYS_FAILURE,
 	DNS_SAYS_GARBAGE,
+	DNS_SAYS_TRUNCATED, /* so that it is asked again over TCP (RFC 7766) */
 	_DNS_SAYS_N,
 };
 

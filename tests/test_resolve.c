@@ -416,6 +416,65 @@ Test(unit, a_dot_at_the_end_keeps_the_search_list_away)
 	ktls_resolve_free(resolve);
 }
 
+/* The answer is too large for a datagram, and the server ends the TCP connection in the one way in
+ * which a write raises the signal: with FIN, then RST. */
+Test(unit, a_name_server_that_is_gone_raises_no_sigpipe)
+{
+	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	struct ktls_resolve *resolve = begin("host.example.");
+	struct sockaddr_in place;
+	socklen_t len = sizeof(place);
+	unsigned int broken = 0;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	sigset_t pending;
+
+	cr_assert_eq(getsockname(dns.fd, (struct sockaddr *)&place, &len), 0);
+	cr_assert_eq(bind(listener, (struct sockaddr *)&place, len), 0);
+	cr_assert_eq(listen(listener, 8), 0);
+	signal(SIGPIPE, SIG_DFL);
+	say(DNS_IPV6, DNS_SAYS_TRUNCATED);
+	say(DNS_IPV4, DNS_SAYS_TRUNCATED);
+	while (ktls_resolve_run(resolve, KTLS_NOW) == KTLS_WANT_READ) {
+		int fd;
+
+		dns_pump(&dns);
+		while ((fd = accept(listener, NULL, NULL)) >= 0) {
+			shutdown(fd, SHUT_WR);
+			setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
+			close(fd);
+			broken++;
+		}
+		kit_wait(ktls_resolve_get_fd(resolve), POLLIN);
+	}
+
+	cr_assert_gt(broken, 0);
+	cr_assert_eq(ktls_resolve_run(resolve, KTLS_NOW), -KTLS_E_RESOLVER);
+	cr_assert_eq(sigpending(&pending), 0);
+	cr_assert(!sigismember(&pending, SIGPIPE));
+	ktls_resolve_free(resolve);
+	close(listener);
+}
+
+/* One that the program has waiting for itself stays. */
+Test(unit, the_programs_own_sigpipe_is_left_to_it)
+{
+	struct ktls_resolve *resolve = begin("host.example.");
+	sigset_t sigpipe, pending;
+
+	sigemptyset(&sigpipe);
+	sigaddset(&sigpipe, SIGPIPE);
+	cr_assert_eq(pthread_sigmask(SIG_BLOCK, &sigpipe, NULL), 0);
+	cr_assert_eq(raise(SIGPIPE), 0);
+	say(DNS_IPV6, DNS_SAYS_ADDRESSES);
+	say(DNS_IPV4, DNS_SAYS_ADDRESSES);
+	cr_assert_eq(finish(resolve), KTLS_DONE);
+
+	cr_assert_eq(sigpending(&pending), 0);
+	cr_assert(sigismember(&pending, SIGPIPE));
+	signal(SIGPIPE, SIG_IGN);
+	ktls_resolve_free(resolve);
+}
+
 Test(unit, a_flood_of_addresses_is_cut)
 {
 	struct ktls_resolve *resolve = begin("host.example");

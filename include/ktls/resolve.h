@@ -29,7 +29,7 @@ struct ktls_resolve;
  * Begins to resolve `host`, which is copied; the addresses will have `port`. A name consists of
  * letters, digits, "-", "_" and dots, and does not end in a number; one in other letters is given
  * as A-labels (RFC 5890: "xn--..."). -EINVAL: neither name nor address; -ENODEV: an address with an
- * unknown interface; -ENOMEM, -EMFILE and the like.
+ * unknown interface; -KTLS_E_RESOLVER: the system's settings cannot be read; -ENOMEM, -EMFILE.
  */
 int ktls_resolve_new(struct ktls_resolve **ret_resolve, const char *host, uint16_t port);
 /* Ends the questions that are open, and frees. Takes NULL; always returns NULL. */
