@@ -20,6 +20,7 @@
 #include "base/secret.h"
 #include "config.h"
 #include "conn.h"
+#include "dial.h"
 #include "handshake.h"
 #include "names.h"
 #include "resume.h"
@@ -63,6 +64,7 @@ static void drop_all(struct ktls_conn *conn)
 	drop_half(conn, KTLS_RX);
 	conn->handshake = ktls_handshake_free(conn->handshake);
 	conn->resume = ktls_resume_free(conn->resume);
+	conn->dial = ktls_dial_free(conn->dial);
 }
 
 static int fail(struct ktls_conn *conn, int error, const char *format, va_list args)

@@ -132,12 +132,14 @@ struct ktls_polled {
 	int unread;   /* bytes in the socket when it was said of RX in the kernel */
 };
 
+struct ktls_dial;
 struct ktls_handshake;
 struct ktls_transport;
 
 struct ktls_conn {
 	struct ktls_config *config;
 	int fd;				  /* its own; -EBADF while there is none */
+	struct ktls_dial *dial;		  /* while CONNECTING */
 	struct ktls_transport *transport; /* the caller's, instead of the fd */
 	void *transport_context;
 	enum ktls_state state;

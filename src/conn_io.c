@@ -7,6 +7,8 @@
 
 #include <errno.h>
 
+#include <ktls/socket.h>
+
 #include "base/secret.h"
 #include "base/sys.h"
 #include "config.h"
@@ -27,6 +29,9 @@ int ktls_conn_handshake(struct ktls_conn *conn, uint64_t deadline_ns)
 
 	if (!conn)
 		return -EINVAL;
+	r = ktls_conn_connect(conn, deadline_ns);
+	if (r)
+		return r;
 	if (conn->state == KTLS_STATE_NEW && conn->config->insecure_plaintext)
 		ktls_conn_open_plain(conn);
 	if (conn->state == KTLS_STATE_NEW) {

@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 
 #include <ktls/poll.h>
+#include <ktls/socket.h>
 
 #include "base/deadline.h"
 #include "base/sys.h"
@@ -130,6 +131,9 @@ static void ask_handshake(const struct ktls_conn *conn, struct ask *ask, uint32_
 		ask->now = query;
 		return;
 	}
+	/* No byte brings it on. */
+	if (conn->verdict == KTLS_VERDICT_ASKED)
+		return;
 	if (ktls_flight_waits(&handshake->flight))
 		ask->write = POLLOUT;
 	if (!handshake->done)
@@ -143,6 +147,8 @@ static struct ask ask_conn(const struct ktls_conn *conn, uint32_t query, unsigne
 	switch (conn->state) {
 	case KTLS_STATE_CONNECTING:
 		ask.read = query ? POLLIN : 0;
+		if (query)
+			ask.read = POLLIN;
 		break;
 	case KTLS_STATE_NEW:
 		ask_new(conn, &ask, query);
@@ -236,7 +242,7 @@ static struct ask ask_handle(const struct ktls_handle *handle, uint32_t query, u
 		return ask;
 	if (handle->kind == KTLS_HANDLE_CONN) {
 		ask = ask_conn(conn, query, pauses);
-		*ret_fd = conn->state == KTLS_STATE_FROZEN ? -1 : conn->fd;
+		*ret_fd = conn->state == KTLS_STATE_FROZEN ? -1 : ktls_conn_get_fd(conn);
 	} else if (handle->kind == KTLS_HANDLE_FD) {
 		ask = ask_fd(query);
 		*ret_fd = handle->fd;

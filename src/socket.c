@@ -18,6 +18,116 @@
 #include "base/deadline.h"
 #include "config.h"
 #include "conn.h"
+#include "dial.h"
+
+/* Dialing */
+
+static int make_dialing(struct ktls_conn **ret_conn, struct ktls_config *config)
+{
+	int r;
+
+	if (config->role != KTLS_CLIENT)
+		return -EINVAL;
+	r = ktls_conn_make(ret_conn, config);
+	if (!r)
+		(*ret_conn)->state = KTLS_STATE_CONNECTING;
+	return r;
+}
+
+/* The host as it is asked for: what is verified, absolute if that was said. */
+static int dial_host(struct ktls_conn *conn, const char *host, uint16_t port)
+{
+	bool absolute = *host && host[strlen(host) - 1] == '.';
+	char *name;
+	int r = ktls_conn_set_server_name(conn, host);
+
+	if (r < 0)
+		return r;
+	if (asprintf(&name, "%s%s", conn->server_name, absolute ? "." : "") < 0)
+		return -ENOMEM;
+	r = ktls_dial_new(&conn->dial, name, port);
+	free(name);
+	return r;
+}
+
+int ktls_conn_dial(struct ktls_conn **ret_conn, struct ktls_config *config, const char *host,
+		   uint16_t port)
+{
+	struct ktls_conn *conn = NULL;
+	int r;
+
+	if (!ret_conn || !config || !host || !port)
+		return -EINVAL;
+	r = make_dialing(&conn, config);
+	if (r < 0)
+		return r;
+	r = dial_host(conn, host, port);
+	if (r < 0) {
+		ktls_conn_free(conn);
+		return r;
+	}
+	*ret_conn = conn;
+	return 0;
+}
+
+int ktls_conn_dial_address(struct ktls_conn **ret_conn, struct ktls_config *config,
+			   const struct ktls_address *address)
+{
+	struct ktls_conn *conn;
+	int r;
+
+	if (!ret_conn || !config || !address)
+		return -EINVAL;
+	r = make_dialing(&conn, config);
+	if (r < 0)
+		return r;
+	r = ktls_dial_new_address(&conn->dial, address);
+	if (r < 0) {
+		ktls_conn_free(conn);
+		return r;
+	}
+	*ret_conn = conn;
+	return 0;
+}
+
+static int dial_step(struct ktls_conn *conn)
+{
+	int fd, r = ktls_dial_step(conn->dial, &fd);
+
+	if (r > 0)
+		return r;
+	if (!r) {
+		r = ktls_conn_set_fd(conn, fd);
+		if (!r)
+			conn->dial = ktls_dial_free(conn->dial);
+		if (!r)
+			ktls_conn_set_state(conn, KTLS_STATE_NEW);
+		return r;
+	}
+	return ktls_conn_fail(conn, r, "%s", ktls_dial_error(conn->dial));
+}
+
+int ktls_conn_connect(struct ktls_conn *conn, uint64_t deadline_ns)
+{
+	int r;
+
+	if (!conn)
+		return -EINVAL;
+	if (conn->state != KTLS_STATE_CONNECTING)
+		return conn->state == KTLS_STATE_FAILED ? conn->error : 0;
+	/* Nobody hears of us before there is a name to verify. */
+	r = ktls_conn_check_name(conn);
+	if (r < 0)
+		return r;
+	for (;;) {
+		r = dial_step(conn);
+		if (r <= 0 || deadline_ns == KTLS_NOW)
+			return r;
+		r = ktls_deadline_poll(ktls_dial_fd(conn->dial), POLLIN, deadline_ns);
+		if (r)
+			return r < 0 ? ktls_conn_fail_io(conn, r, "waiting to connect") : r;
+	}
+}
 
 /* The caller's transport */
 
@@ -55,9 +165,12 @@ int ktls_conn_new_over(struct ktls_conn **ret_conn, struct ktls_config *config,
 
 int ktls_conn_get_fd(const struct ktls_conn *conn)
 {
+	int fd;
+
 	if (!conn)
 		return -EINVAL;
-	return conn->fd < 0 ? -ENOTCONN : conn->fd;
+	fd = conn->dial ? ktls_dial_fd(conn->dial) : conn->fd;
+	return fd < 0 ? -ENOTCONN : fd;
 }
 
 static int get_address(const struct ktls_conn *conn,
