@@ -131,9 +131,6 @@ static void ask_handshake(const struct ktls_conn *conn, struct ask *ask, uint32_
 		ask->now = query;
 		return;
 	}
-	/* No byte brings it on. */
-	if (conn->verdict == KTLS_VERDICT_ASKED)
-		return;
 	if (ktls_flight_waits(&handshake->flight))
 		ask->write = POLLOUT;
 	if (!handshake->done)
@@ -147,8 +144,6 @@ static struct ask ask_conn(const struct ktls_conn *conn, uint32_t query, unsigne
 	switch (conn->state) {
 	case KTLS_STATE_CONNECTING:
 		ask.read = query ? POLLIN : 0;
-		if (query)
-			ask.read = POLLIN;
 		break;
 	case KTLS_STATE_NEW:
 		ask_new(conn, &ask, query);
