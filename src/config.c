@@ -6,19 +6,15 @@
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <ktls/error.h>
 #include <ktls/limits.h>
 #include <ktls/session.h>
 
-#include "base/fd.h"
-#include "base/secret.h"
 #include "ciphers.h"
 #include "config.h"
 #include "credentials.h"
@@ -29,7 +25,6 @@
 #include "verify.h"
 
 enum {
-	FILE_MAX = 1 << 20, /* of PEM or DER, in bytes */
 	ALPN_LEN_MAX = 255, /* RFC 7301 3.1 */
 };
 
@@ -122,116 +117,6 @@ int ktls_config_begin_set(struct ktls_config *config)
 int ktls_config_fail_value(struct ktls_config *config, const char *what)
 {
 	return ktls_config_fail(config, -EINVAL, "changing a config: %s", what);
-}
-
-/* Files */
-
-/* Bytes of a file, wiped when they go: one may be a key. */
-struct contents {
-	char *data;
-	size_t len;
-};
-
-static void free_contents(struct contents *contents)
-{
-	if (contents->data)
-		explicit_bzero(contents->data, contents->len);
-	free(contents->data);
-}
-
-static int read_all(int fd, struct contents *contents)
-{
-	int r;
-
-	contents->data = malloc(FILE_MAX);
-	if (!contents->data)
-		return -ENOMEM;
-	r = ktls_fd_read_all(fd, contents->data, FILE_MAX, &contents->len);
-	if (r < 0)
-		return r;
-	return contents->len < FILE_MAX ? 0 : -EFBIG;
-}
-
-static int read_file(struct ktls_config *config, const char *path, struct contents *contents)
-{
-	_cleanup_(ktls_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
-	int r = fd < 0 ? -errno : read_all(fd, contents);
-
-	if (r < 0)
-		return ktls_config_fail(config, r, "reading %s: %s", path, ktls_strerror(r));
-	return 0;
-}
-
-/* Identity and trust */
-
-int ktls_config_add_identity(struct ktls_config *config, const void *chain, size_t chain_len,
-			     const void *key, size_t key_len)
-{
-	int r = ktls_config_begin_set(config);
-
-	if (r < 0)
-		return r;
-	if (!chain || !key || chain_len > FILE_MAX || key_len > FILE_MAX)
-		return ktls_config_fail_value(
-			config, "a chain and a key are needed, of at most 1 MiB each");
-	return ktls_credentials_add_identity(config, chain, chain_len, key, key_len);
-}
-
-int ktls_config_add_identity_file(struct ktls_config *config, const char *chain_path,
-				  const char *key_path)
-{
-	_cleanup_(free_contents) struct contents chain = { 0 };
-	_cleanup_(free_contents) struct contents key = { 0 };
-	int r = ktls_config_begin_set(config);
-
-	if (r < 0)
-		return r;
-	if (!chain_path || !key_path)
-		return ktls_config_fail_value(config, "a chain and a key are needed");
-	r = read_file(config, chain_path, &chain);
-	if (!r)
-		r = read_file(config, key_path, &key);
-	if (r < 0)
-		return r;
-	return ktls_credentials_add_identity(config, chain.data, chain.len, key.data, key.len);
-}
-
-int ktls_config_add_identity_self_signed(struct ktls_config *config, const char *const *names,
-					 size_t n)
-{
-	int r = ktls_config_begin_set(config);
-
-	if (r < 0)
-		return r;
-	if (!names || !n)
-		return ktls_config_fail_value(config, "a self-signed certificate needs a name");
-	return ktls_credentials_add_self_signed(config, names, n);
-}
-
-int ktls_config_add_trust(struct ktls_config *config, const void *data, size_t len)
-{
-	int r = ktls_config_begin_set(config);
-
-	if (r < 0)
-		return r;
-	if (!data || len > FILE_MAX)
-		return ktls_config_fail_value(config, "trust anchors are needed, of at most 1 MiB");
-	return ktls_credentials_add_trust(config, data, len);
-}
-
-int ktls_config_add_trust_file(struct ktls_config *config, const char *path)
-{
-	_cleanup_(free_contents) struct contents contents = { 0 };
-	int r = ktls_config_begin_set(config);
-
-	if (r < 0)
-		return r;
-	if (!path)
-		return ktls_config_fail_value(config, "a file of trust anchors is needed");
-	r = read_file(config, path, &contents);
-	if (r < 0)
-		return r;
-	return ktls_credentials_add_trust(config, contents.data, contents.len);
 }
 
 int ktls_config_set_insecure_no_verify(struct ktls_config *config)

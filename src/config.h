@@ -54,6 +54,7 @@ struct ktls_verify {
 	void *context;
 	uint8_t pins[KTLS_PINS_MAX][KTLS_PIN_LEN];
 	size_t pins_n;
+	bool require_staple;
 };
 
 struct ktls_config {

@@ -27,7 +27,8 @@ enum {
 struct ktls_credentials {
 	gnutls_certificate_credentials_t certificates;
 	gnutls_priority_t priority;
-	bool has_identity, has_trust;
+	unsigned int identities;
+	bool has_trust;
 };
 
 /* A chain as GnuTLS holds it. */
@@ -81,7 +82,7 @@ struct ktls_credentials *ktls_credentials_free(struct ktls_credentials *credenti
 
 bool ktls_credentials_has_identity(const struct ktls_credentials *credentials)
 {
-	return credentials->has_identity;
+	return credentials->identities > 0;
 }
 
 bool ktls_credentials_has_trust(const struct ktls_credentials *credentials)
@@ -141,7 +142,7 @@ static int add_pair(struct ktls_config *config, struct chain *chain, gnutls_x509
 	if (r < 0)
 		return ktls_config_fail(config, -KTLS_E_BAD_CERTIFICATE, "adding an identity: %s",
 					gnutls_strerror(r));
-	config->credentials->has_identity = true;
+	config->credentials->identities++;
 	return 0;
 }
 
@@ -241,6 +242,45 @@ int ktls_credentials_add_trust(struct ktls_config *config, const void *data, siz
 			"or one as DER",
 			r < 0 ? gnutls_strerror(r) : "there are none");
 	config->credentials->has_trust = true;
+	return 0;
+}
+
+/* Revocation */
+
+int ktls_credentials_add_revocations(struct ktls_config *config, const void *data, size_t len)
+{
+	const gnutls_datum_t datum = { (unsigned char *)data, (unsigned int)len };
+	int r;
+
+	r = gnutls_certificate_set_x509_crl_mem(config->credentials->certificates, &datum,
+						is_pem(&datum) ? GNUTLS_X509_FMT_PEM
+							       : GNUTLS_X509_FMT_DER);
+	if (r <= 0)
+		return ktls_config_fail(config, -KTLS_E_BAD_REVOCATION,
+					"reading revocation lists: %s. To do: give CRLs as PEM, or "
+					"one as DER",
+					r < 0 ? gnutls_strerror(r) : "there are none");
+	return 0;
+}
+
+int ktls_credentials_add_staple(struct ktls_config *config, const void *data, size_t len)
+{
+	const gnutls_datum_t datum = { (unsigned char *)data, (unsigned int)len };
+	struct ktls_credentials *credentials = config->credentials;
+	int r;
+
+	if (!credentials->identities)
+		return ktls_config_fail_value(
+			config, "an OCSP response is for the identity before it: there is none");
+	r = gnutls_certificate_set_ocsp_status_request_mem(
+		credentials->certificates, &datum, credentials->identities - 1,
+		is_pem(&datum) ? GNUTLS_X509_FMT_PEM : GNUTLS_X509_FMT_DER);
+	if (r < 0)
+		return ktls_config_fail(config, -KTLS_E_BAD_REVOCATION,
+					"reading an OCSP response: %s. To do: give the one for the "
+					"leaf of the last identity, as DER or PEM",
+					r == GNUTLS_E_EXPIRED ? "it says revoked, or has expired"
+							      : gnutls_strerror(r));
 	return 0;
 }
 

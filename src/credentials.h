@@ -26,6 +26,10 @@ int ktls_credentials_add_self_signed(struct ktls_config *config, const char *con
 				     size_t n);
 int ktls_credentials_add_trust(struct ktls_config *config, const void *data, size_t len);
 
+int ktls_credentials_add_revocations(struct ktls_config *config, const void *data, size_t len);
+/* Of the identity that was added last. */
+int ktls_credentials_add_staple(struct ktls_config *config, const void *data, size_t len);
+
 bool ktls_credentials_has_identity(const struct ktls_credentials *credentials);
 bool ktls_credentials_has_trust(const struct ktls_credentials *credentials);
 

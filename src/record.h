@@ -40,6 +40,7 @@ enum ktls_alert {
 	KTLS_ALERT_INTERNAL_ERROR = 80,
 	KTLS_ALERT_USER_CANCELED = 90,
 	KTLS_ALERT_NO_RENEGOTIATION = 100,
+	KTLS_ALERT_BAD_CERTIFICATE_STATUS_RESPONSE = 113,
 };
 
 /* "bad_record_mac"; "unknown" for what no RFC names. Static. */

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <gnutls/gnutls.h>
+#include <gnutls/ocsp.h>
 #include <gnutls/x509.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -29,6 +30,12 @@ static void free_crt(gnutls_x509_crt_t *crt)
 {
 	if (*crt)
 		gnutls_x509_crt_deinit(*crt);
+}
+
+static void free_response(gnutls_ocsp_resp_t *response)
+{
+	if (*response)
+		gnutls_ocsp_resp_deinit(*response);
 }
 
 /* 0, or a code of GnuTLS's. */
@@ -51,6 +58,12 @@ static int import_leaf(gnutls_session_t session, gnutls_x509_crt_t *ret_leaf)
 	return 0;
 }
 
+enum {
+	BAD_STAPLE = GNUTLS_CERT_MISSING_OCSP_STATUS | GNUTLS_CERT_INVALID_OCSP_STATUS |
+		     GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED |
+		     GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE,
+};
+
 /* From the most telling to the least: an expired certificate may be untrusted for that alone. */
 static int judge(gnutls_x509_crt_t leaf, unsigned int status, enum ktls_alert *ret_alert)
 {
@@ -70,7 +83,27 @@ static int judge(gnutls_x509_crt_t leaf, unsigned int status, enum ktls_alert *r
 	*ret_alert = KTLS_ALERT_BAD_CERTIFICATE;
 	if (status & GNUTLS_CERT_UNEXPECTED_OWNER)
 		return -KTLS_E_PEER_NAME;
-	return -KTLS_E_PEER_CERTIFICATE;
+	if (!(status & BAD_STAPLE))
+		return -KTLS_E_PEER_CERTIFICATE;
+	*ret_alert = KTLS_ALERT_BAD_CERTIFICATE_STATUS_RESPONSE; /* RFC 6066 8 */
+	return -KTLS_E_PEER_STAPLE;
+}
+
+/* A response that says "good" of the leaf. GnuTLS has verified whatever was stapled, but takes "try
+ * later" and "unknown" for no objection. */
+static bool has_good_staple(gnutls_session_t session)
+{
+	_cleanup_(free_response) gnutls_ocsp_resp_t response = NULL;
+	unsigned int status;
+	gnutls_datum_t der;
+
+	return gnutls_ocsp_status_request_get2(session, 0, &der) >= 0 &&
+	       gnutls_ocsp_resp_init(&response) >= 0 &&
+	       gnutls_ocsp_resp_import(response, &der) >= 0 &&
+	       gnutls_ocsp_resp_get_status(response) == GNUTLS_OCSP_RESP_SUCCESSFUL &&
+	       gnutls_ocsp_resp_get_single(response, 0, NULL, NULL, NULL, NULL, &status, NULL, NULL,
+					   NULL, NULL) >= 0 &&
+	       status == GNUTLS_OCSP_CERT_GOOD;
 }
 
 /* The chain (RFC 5280) and, of a server, the name. 0, or -KTLS_E_PEER_... and the alert that says
@@ -93,6 +126,8 @@ static int check_chain(const struct ktls_conn *conn, enum ktls_alert *ret_alert)
 		return -KTLS_E_PEER_CERTIFICATE;
 	if (client && !ktls_name_fits(leaf, conn->server_name))
 		status |= GNUTLS_CERT_UNEXPECTED_OWNER;
+	if (conn->config->verify.require_staple && !has_good_staple(session))
+		status |= GNUTLS_CERT_MISSING_OCSP_STATUS;
 	return status ? judge(leaf, status, ret_alert) : 0;
 }
 
@@ -285,8 +320,19 @@ int ktls_config_add_pinned_key(struct ktls_config *config, const uint8_t sha256[
 	if (r < 0)
 		return r;
 	if (!sha256 || config->verify.pins_n == KTLS_PINS_MAX)
-		return ktls_config_fail(config, -EINVAL,
-					"changing a config: at most 16 pinned keys, of 32 bytes");
+		return ktls_config_fail_value(config, "at most 16 pinned keys, of 32 bytes");
 	memcpy(config->verify.pins[config->verify.pins_n++], sha256, KTLS_PIN_LEN);
+	return 0;
+}
+
+int ktls_config_set_require_staple(struct ktls_config *config)
+{
+	int r = ktls_config_begin_set(config);
+
+	if (r < 0)
+		return r;
+	if (config->role != KTLS_CLIENT)
+		return ktls_config_fail_value(config, "only a client can require a staple");
+	config->verify.require_staple = true;
 	return 0;
 }

@@ -128,6 +128,16 @@ static struct pki_pem export_key(gnutls_x509_privkey_t key)
 	return (struct pki_pem){ (char *)out.data, out.size };
 }
 
+static void promise_staple(gnutls_x509_crt_t crt)
+{
+	gnutls_x509_tlsfeatures_t features;
+
+	MUST(gnutls_x509_tlsfeatures_init(&features));
+	MUST(gnutls_x509_tlsfeatures_add(features, 5)); /* status_request */
+	MUST(gnutls_x509_crt_set_tlsfeatures(crt, features));
+	gnutls_x509_tlsfeatures_deinit(features);
+}
+
 /* Signs, exports and frees. */
 static struct pki_identity finish(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key,
 				  enum pki_kind kind)
@@ -137,6 +147,8 @@ static struct pki_identity finish(gnutls_x509_crt_t crt, gnutls_x509_privkey_t k
 		kind == PKI_SELF_SIGNED ? &self : authority(kind == PKI_FOREIGN);
 	struct pki_identity identity;
 
+	if (kind == PKI_STAPLED)
+		promise_staple(crt);
 	MUST(gnutls_x509_crt_set_key_usage(crt, GNUTLS_KEY_DIGITAL_SIGNATURE));
 	MUST(gnutls_x509_crt_set_key_purpose_oid(
 		crt, kind == PKI_CLIENT ? GNUTLS_KP_TLS_WWW_CLIENT : GNUTLS_KP_TLS_WWW_SERVER, 0));
@@ -256,6 +268,12 @@ void pki_identity_free(struct pki_identity *identity)
 	gnutls_free(identity->chain.data);
 	gnutls_free(identity->key.data);
 	*identity = (struct pki_identity){ 0 };
+}
+
+void pki_get_authority(gnutls_x509_crt_t *ret_crt, gnutls_x509_privkey_t *ret_key)
+{
+	*ret_crt = authority(false)->crt;
+	*ret_key = authority(false)->key;
 }
 
 struct pki_pem pki_authority(void)

@@ -29,6 +29,7 @@ enum pki_kind {
 	PKI_SELF_SIGNED,
 	PKI_FOREIGN, /* signed by an authority that nobody knows */
 	PKI_CLIENT,  /* for a client */
+	PKI_STAPLED, /* promises to come with a response of OCSP (RFC 7633) */
 };
 
 /* What a certificate says that it is for, byte by byte: tags of GeneralName (RFC 5280 4.2.1.6). */
@@ -63,6 +64,12 @@ struct pki_identity pki_issue_below(unsigned int n);
 void pki_pin(const struct pki_identity *identity, uint8_t ret_sha256[32]);
 
 void pki_identity_free(struct pki_identity *identity);
+
+/* The known authority itself. */
+struct gnutls_x509_crt_int;
+struct gnutls_x509_privkey_int;
+void pki_get_authority(struct gnutls_x509_crt_int **ret_crt,
+		       struct gnutls_x509_privkey_int **ret_key);
 
 /* The authority's certificate as PEM. Lives as long as the process. */
 struct pki_pem pki_authority(void);

@@ -65,6 +65,8 @@ enum ktls_error {
 	KTLS_E_PEER_KEY,   /* the peer's key is none of those that are pinned */
 	KTLS_E_NO_HOST,	   /* the host name has no address */
 	KTLS_E_RESOLVER,   /* no name server answered, or none with an answer */
+	KTLS_E_BAD_REVOCATION, /* a revocation list, or a response to staple, cannot be read */
+	KTLS_E_PEER_STAPLE,    /* no good proof that the peer's certificate is not revoked */
 	_KTLS_ERROR_END,
 };
 

@@ -4,9 +4,9 @@
 
 /*
  * Who the peer is, where the default answer does not suit: a verifier of the caller's own, verdicts
- * that come later, pinned keys. The config's parts are set before its first connection (see
- * config.h for the thread rule; each answers -EBUSY once it is frozen, and keeps a sentence in
- * ktls_config_error()). A server to which they mean something must ask its clients for
+ * that come later, pinned keys, and who was revoked. The config's parts are set before its first
+ * connection (see config.h for the thread rule; each answers -EBUSY once it is frozen, and keeps a
+ * sentence in ktls_config_error()). A server to which they mean something must ask its clients for
  * certificates, or ktls_conn_new() answers -EINVAL.
  */
 
@@ -56,6 +56,30 @@ int ktls_conn_set_verdict(struct ktls_conn *conn, int verdict);
  * that is only asked for may still be missing. Copied; -EINVAL: more than 16.
  */
 int ktls_config_add_pinned_key(struct ktls_config *config, const uint8_t sha256[32]);
+
+/*
+ * Revocation lists (CRLs, RFC 5280 5) for the default check: PEM (any number) or DER (one). Whoever
+ * is on the list of his issuer is refused with -KTLS_E_PEER_REVOKED; an issuer without a list has
+ * revoked nobody. They are believed as they are, however old: they come from the caller. Adds to
+ * what was given before. -KTLS_E_BAD_REVOCATION, -errno of the file.
+ */
+int ktls_config_add_revocations_file(struct ktls_config *config, const char *path);
+int ktls_config_add_revocations(struct ktls_config *config, const void *data, size_t len);
+
+/*
+ * A response of OCSP (RFC 6960) for the leaf of the identity that was added last, DER or PEM, which
+ * a server shows to the clients that ask (RFC 6066 8) until it has expired. -KTLS_E_BAD_REVOCATION:
+ * it cannot be read, or is for another certificate; -EINVAL: no identity; -errno of the file.
+ */
+int ktls_config_add_staple_file(struct ktls_config *config, const char *path);
+int ktls_config_add_staple(struct ktls_config *config, const void *data, size_t len);
+
+/*
+ * Client: a server must staple a response that says "good", else -KTLS_E_PEER_STAPLE. Without this
+ * a response may be missing, unless the certificate promises one (RFC 7633); one that is there must
+ * be valid, in any case, and one that says "revoked" is believed. Part of the default check.
+ */
+int ktls_config_set_require_staple(struct ktls_config *config);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

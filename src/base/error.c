@@ -63,6 +63,10 @@ static const struct text errors[_KTLS_ERROR_END - KTLS_E_NO_NAME] = {
 	ERROR(KTLS_E_PEER_KEY, "the peer's key is none of the pinned ones"),
 	ERROR(KTLS_E_NO_HOST, "the host name has no address"),
 	ERROR(KTLS_E_RESOLVER, "no name server answered, or none with an answer"),
+	ERROR(KTLS_E_BAD_REVOCATION,
+	      "the revocation list, or the response to staple, cannot be read"),
+	ERROR(KTLS_E_PEER_STAPLE,
+	      "the peer did not prove, as it had to, that its certificate is not revoked"),
 };
 
 struct reason {
