@@ -12,6 +12,8 @@
 #include <ktls/config.h>
 #include <ktls/probe.h>
 
+#include "tenants.h"
+
 struct iovec;
 struct ktls_ciphers;
 struct ktls_conn;
@@ -86,6 +88,7 @@ struct ktls_config {
 	struct ktls_first_records first_records;
 	uint16_t padding; /* block; 0: none */
 	struct ktls_credentials *credentials;
+	struct ktls_tenants tenants;
 	struct ktls_pool *pool; /* made by the freeze, as what follows */
 	struct ktls_ciphers *aeads;
 	struct ktls_resumption *resumption; /* NULL: no tickets */

@@ -353,6 +353,16 @@ static void attach_ulp(struct ktls_conn *conn)
 	}
 }
 
+void ktls_conn_set_config(struct ktls_conn *conn, struct ktls_config *config)
+{
+	struct ktls_config *last = conn->config;
+
+	conn->config = ktls_config_ref(config);
+	if (!last->probe && conn->fd >= 0)
+		attach_ulp(conn);
+	ktls_config_unref(last);
+}
+
 int ktls_conn_make(struct ktls_conn **ret_conn, struct ktls_config *config)
 {
 	struct ktls_conn *conn;

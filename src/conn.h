@@ -221,6 +221,9 @@ extern const struct ktls_protect ktls_protect_plain;
 
 void ktls_conn_set_state(struct ktls_conn *conn, enum ktls_state state);
 
+/* It goes on with another config: before it has keys. */
+void ktls_conn_set_config(struct ktls_conn *conn, struct ktls_config *config);
+
 /* Ends the connection with its first reason, which it keeps in words; returns it. */
 int ktls_conn_fail(struct ktls_conn *conn, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

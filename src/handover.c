@@ -18,10 +18,6 @@
 #include "resume.h"
 #include "suites.h"
 
-enum {
-	SNI_LEN = 256,
-};
-
 static int take_keys(struct ktls_conn *conn, enum ktls_direction direction)
 {
 	struct ktls_half *half = &conn->half[direction];
@@ -98,14 +94,11 @@ static void take_alpn(struct ktls_conn *conn)
 
 static int take_server_name(struct ktls_conn *conn)
 {
-	char name[SNI_LEN];
-	size_t len = sizeof(name);
-	unsigned int type;
+	const char *name = conn->handshake->hello.server_name;
 
-	if (conn->config->role == KTLS_CLIENT ||
-	    gnutls_server_name_get(conn->handshake->session, name, &len, &type, 0) < 0)
+	if (conn->config->role == KTLS_CLIENT || !*name)
 		return 0;
-	conn->server_name = strndup(name, len);
+	conn->server_name = strdup(name);
 	return conn->server_name ? 0 : -ENOMEM;
 }
 

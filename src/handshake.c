@@ -24,6 +24,7 @@
 #include "handshake.h"
 #include "names.h"
 #include "resume.h"
+#include "tenants.h"
 #include "transport.h"
 #include "verify.h"
 
@@ -151,22 +152,6 @@ static int keep_secrets(gnutls_session_t session, gnutls_record_encryption_level
 	return 0;
 }
 
-static int look_at_message(gnutls_session_t session, unsigned int type, unsigned int when,
-			   unsigned int incoming, const gnutls_datum_t *message)
-{
-	struct ktls_conn *conn = gnutls_session_get_ptr(session);
-
-	(void)when;
-	if (!incoming)
-		return 0;
-	ktls_hello_look(&conn->handshake->hello, type, message->data, message->size);
-	if (type == GNUTLS_HANDSHAKE_CLIENT_HELLO)
-		ktls_resume_choose_key(conn);
-	if (type == GNUTLS_HANDSHAKE_FINISHED && ktls_verify_comes_last(conn))
-		ktls_flight_hold(&conn->handshake->flight);
-	return 0;
-}
-
 /* Beginning */
 
 static int set_alpn(const struct ktls_config *config, gnutls_session_t session)
@@ -202,6 +187,62 @@ static int set_role(const struct ktls_conn *conn, gnutls_session_t session)
 	return gnutls_server_name_set(session, GNUTLS_NAME_DNS, name, strlen(name));
 }
 
+/* The rest of what the config says: a server's, once it is known which one that is. */
+static int set_terms(struct ktls_conn *conn, gnutls_session_t session)
+{
+	if (set_alpn(conn->config, session) < 0 || set_role(conn, session) < 0)
+		return -KTLS_E_CRYPTO;
+	return ktls_resume_apply(conn, session);
+}
+
+/* The first ClientHello: GnuTLS has read nothing of it yet, and has only credentials and
+ * priorities, which a tenant's take the place of. */
+static int meet_client(struct ktls_conn *conn)
+{
+	gnutls_session_t session = conn->handshake->session;
+	struct ktls_config *config = ktls_config_ref(conn->config);
+	const struct ktls_tenant *tenant =
+		ktls_tenants_find(&config->tenants, conn->handshake->hello.server_name);
+	struct ktls_ticket_keys *keys = config->resumption ? config->resumption->keys : NULL;
+	int r = 0;
+
+	conn->handshake->met = true;
+	if (tenant) {
+		keys = tenant->keys;
+		ktls_conn_set_config(conn, tenant->config);
+		r = ktls_credentials_apply(conn->config, session);
+	}
+	if (!r)
+		r = set_terms(conn, session);
+	if (!r)
+		ktls_resume_choose_key(conn, keys);
+	ktls_config_unref(config);
+	return r < 0 ? GNUTLS_E_INTERNAL_ERROR : 0;
+}
+
+static int look_at_message(gnutls_session_t session, unsigned int type, unsigned int when,
+			   unsigned int incoming, const gnutls_datum_t *message)
+{
+	struct ktls_conn *conn = gnutls_session_get_ptr(session);
+	struct ktls_handshake *handshake = conn->handshake;
+	char name[KTLS_HELLO_SERVER_NAME_SIZE];
+
+	(void)when;
+	if (!incoming)
+		return 0;
+	memcpy(name, handshake->hello.server_name, sizeof(name));
+	ktls_hello_look(&handshake->hello, type, message->data, message->size);
+	if (type == GNUTLS_HANDSHAKE_FINISHED && ktls_verify_comes_last(conn))
+		ktls_flight_hold(&handshake->flight);
+	if (conn->config->role != KTLS_SERVER ||
+	    (type != GNUTLS_HANDSHAKE_CLIENT_HELLO && type != GNUTLS_HANDSHAKE_CLIENT_HELLO_V2))
+		return 0;
+	if (!handshake->met)
+		return meet_client(conn);
+	/* After a HelloRetryRequest; another name would be another tenant's (RFC 8446 4.1.2). */
+	return strcmp(name, handshake->hello.server_name) ? GNUTLS_E_RECEIVED_ILLEGAL_PARAMETER : 0;
+}
+
 static int set_session(struct ktls_conn *conn, gnutls_session_t session)
 {
 	int r;
@@ -209,8 +250,6 @@ static int set_session(struct ktls_conn *conn, gnutls_session_t session)
 	r = ktls_credentials_apply(conn->config, session);
 	if (r < 0)
 		return r;
-	if (set_alpn(conn->config, session) < 0 || set_role(conn, session) < 0)
-		return -KTLS_E_CRYPTO;
 	gnutls_session_set_ptr(session, conn);
 	gnutls_session_set_verify_function(session, ktls_verify_peer);
 	gnutls_handshake_set_secret_function(session, keep_secrets);
@@ -221,7 +260,7 @@ static int set_session(struct ktls_conn *conn, gnutls_session_t session)
 	gnutls_transport_set_ptr(session, conn);
 	gnutls_transport_set_vec_push_function(session, push);
 	gnutls_transport_set_pull_function(session, pull);
-	return ktls_resume_apply(conn, session);
+	return conn->config->role == KTLS_CLIENT ? set_terms(conn, session) : 0;
 }
 
 int ktls_handshake_begin(struct ktls_conn *conn)

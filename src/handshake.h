@@ -24,7 +24,7 @@ struct ktls_handshake {
 	uint64_t deadline_ns; /* of the present step */
 	struct ktls_secret secrets[_KTLS_DIRECTION_N];
 	struct ktls_hello hello; /* the peer's */
-	bool has_ticket_key;
+	bool met;     /* server: the first ClientHello came, and what answers it is chosen */
 	bool heard;   /* the peer has sent something */
 	bool not_tls; /* which did not look like a record */
 	bool ended;   /* the peer has ended the transport */

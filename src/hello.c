@@ -5,6 +5,7 @@
  * judges: what is malformed is left to GnuTLS, which refuses it.
  */
 
+#include <ctype.h>
 #include <gnutls/gnutls.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "hello.h"
 
 enum extension {
+	EXT_SERVER_NAME = 0,
 	EXT_RECORD_SIZE_LIMIT = 28,
 	EXT_SESSION_TICKET = 35,
 	EXT_PRE_SHARED_KEY = 41,
@@ -23,6 +25,7 @@ enum {
 	SERVER_HELLO_SESSION_ID = 34, /* behind version and random */
 	SERVER_HELLO_SUITE_LEN = 3,   /* with the compression method */
 	OBFUSCATED_AGE_LEN = 4,
+	NAME_TYPE_HOST = 0, /* RFC 6066 3 */
 };
 
 static size_t get_u16(const uint8_t *bytes)
@@ -36,6 +39,40 @@ static void look_at_versions(struct ktls_hello *hello, const uint8_t *data, size
 	for (size_t i = 1; i + 1 < len; i += 2) {
 		if (get_u16(data + i) == KTLS_TLS_1_2)
 			hello->no_tls12 = false;
+	}
+}
+
+/* What GnuTLS lets through, and no host's name is longer than there is room. */
+static void keep_server_name(struct ktls_hello *hello, const uint8_t *name, size_t len)
+{
+	if (len >= sizeof(hello->server_name))
+		return;
+	for (size_t i = 0; i < len; i++) {
+		if (!isascii(name[i]) || (!isalnum(name[i]) && name[i] != '-' && name[i] != '.'))
+			return;
+	}
+	memcpy(hello->server_name, name, len);
+	hello->server_name[len] = '\0';
+}
+
+/* struct { NameType name_type; opaque name<1..2^16-1>; } list<1..2^16-1> (RFC 6066 3): the first of
+ * a host, as for GnuTLS. */
+static void look_at_server_names(struct ktls_hello *hello, const uint8_t *data, size_t len)
+{
+	size_t at = 2;
+
+	if (len < 2 || get_u16(data) != len - 2)
+		return;
+	while (at + 3 <= len) {
+		size_t name_len = get_u16(data + at + 1);
+
+		if (name_len > len - at - 3)
+			return;
+		if (data[at] == NAME_TYPE_HOST) {
+			keep_server_name(hello, data + at + 3, name_len);
+			return;
+		}
+		at += 3 + name_len;
 	}
 }
 
@@ -70,6 +107,9 @@ static int look_at_extension(void *ptr, unsigned int extension, const unsigned c
 	struct ktls_hello *hello = ptr;
 
 	switch (extension) {
+	case EXT_SERVER_NAME:
+		look_at_server_names(hello, data, len);
+		break;
 	case EXT_SUPPORTED_VERSIONS:
 		look_at_versions(hello, data, len);
 		break;
@@ -106,6 +146,9 @@ void ktls_hello_look(struct ktls_hello *hello, unsigned int message, const uint8
 	unsigned int flags = 0;
 
 	switch (message) {
+	case GNUTLS_HANDSHAKE_CLIENT_HELLO_V2: /* which has no extensions */
+		*hello = (struct ktls_hello){ 0 };
+		return;
 	case GNUTLS_HANDSHAKE_CLIENT_HELLO:
 		*hello = (struct ktls_hello){ 0 };
 		flags = GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO;

@@ -14,6 +14,7 @@
 enum {
 	KTLS_HELLO_TICKETS_MAX = 4, /* that a client offers, beyond which none is looked at */
 	KTLS_HELLO_NAME_LEN = 16,   /* of the key a ticket is sealed with: its first bytes */
+	KTLS_HELLO_SERVER_NAME_SIZE = 254, /* RFC 1035 2.3.4, with an end */
 };
 
 struct ktls_hello {
@@ -21,6 +22,7 @@ struct ktls_hello {
 	uint16_t record_size_limit; /* RFC 8449, as on the wire; 0: none was sent */
 	uint8_t tickets_n;
 	uint8_t tickets[KTLS_HELLO_TICKETS_MAX][KTLS_HELLO_NAME_LEN];
+	char server_name[KTLS_HELLO_SERVER_NAME_SIZE]; /* a client's, as sent; "": none */
 };
 
 /* A handshake message that has arrived, without its header. */

@@ -234,25 +234,22 @@ int ktls_resume_apply(struct ktls_conn *conn, gnutls_session_t session)
 	return conn->resume ? apply_client(conn, session) : 0;
 }
 
-/* Once for a session: after a HelloRetryRequest the second ClientHello changes nothing. */
-void ktls_resume_choose_key(struct ktls_conn *conn)
+void ktls_resume_choose_key(struct ktls_conn *conn, struct ktls_ticket_keys *keys)
 {
 	const struct ktls_hello *hello = &conn->handshake->hello;
-	struct ktls_resumption *resumption = conn->config->resumption;
 	uint8_t key[KTLS_TICKET_KEY_LEN];
 	gnutls_datum_t datum = { key, sizeof(key) };
 	bool found = false;
 
 	static_assert((int)KTLS_HELLO_NAME_LEN == (int)KTLS_TICKET_NAME_LEN, "a ticket's name");
-	if (!resumption || conn->handshake->has_ticket_key)
+	if (!keys)
 		return;
 	for (size_t i = 0; i < hello->tickets_n && !found; i++)
-		found = ktls_ticket_keys_find(resumption->keys, hello->tickets[i], key);
+		found = ktls_ticket_keys_find(keys, hello->tickets[i], key);
 	if (!found)
-		ktls_ticket_keys_choose(resumption->keys, NULL, key);
+		ktls_ticket_keys_choose(keys, NULL, key);
 	gnutls_session_ticket_enable_server(conn->handshake->session, &datum);
 	explicit_bzero(key, sizeof(key));
-	conn->handshake->has_ticket_key = true;
 }
 
 /* Tickets: the server's side */

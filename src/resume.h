@@ -57,8 +57,9 @@ struct ktls_resume *ktls_resume_free(struct ktls_resume *resume);
 unsigned int ktls_resume_flags(const struct ktls_config *config);
 int ktls_resume_apply(struct ktls_conn *conn, struct gnutls_session_int *session);
 
-/* Server: the ClientHello has been looked at. */
-void ktls_resume_choose_key(struct ktls_conn *conn);
+/* Server: the first ClientHello has been looked at; chooses among the keys for its tickets and
+ * ours. NULL: there are no tickets. */
+void ktls_resume_choose_key(struct ktls_conn *conn, struct ktls_ticket_keys *keys);
 
 /* The handshake is done: takes over what only GnuTLS's session can give. *ret_wait: a client's must
  * stay until tickets came. */

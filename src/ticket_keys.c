@@ -24,6 +24,8 @@
 
 #include <gnutls/crypto.h>
 
+#include <ktls/error.h>
+
 #include "base/deadline.h"
 #include "ticket_keys.h"
 
@@ -41,6 +43,7 @@ struct ktls_ticket_keys {
 	pthread_mutex_t lock;
 	struct ktls_ticket_masters masters;
 	char *path; /* NULL: the masters stay */
+	char *name; /* that the masters are bound to, or NULL */
 	struct stat file;
 	uint64_t look_ns; /* at the file not before this */
 	uint64_t period_s;
@@ -54,6 +57,21 @@ struct derivation {
 };
 
 KTLS_DEFINE_WIPE(derivation);
+
+static bool bind_masters(struct ktls_ticket_masters *masters, const char *name)
+{
+	_cleanup_(ktls_ticket_masters_wipe) struct ktls_ticket_masters bound;
+
+	if (!name)
+		return true;
+	for (size_t i = 0; i < KTLS_TICKET_KEYS_N; i++) {
+		if (gnutls_hmac_fast(GNUTLS_MAC_SHA512, masters->keys[i], KTLS_TICKET_KEY_LEN, name,
+				     strlen(name), bound.keys[i]) < 0)
+			return false;
+	}
+	*masters = bound;
+	return true;
+}
 
 static bool derive_name(const uint8_t master[KTLS_TICKET_KEY_LEN], uint64_t period,
 			uint8_t ret_name[KTLS_TICKET_NAME_LEN])
@@ -99,6 +117,7 @@ static bool is_same(const struct stat *a, const struct stat *b)
 static void look_again(struct ktls_ticket_keys *keys)
 {
 	uint64_t now_ns = ktls_deadline_clock();
+	_cleanup_(ktls_ticket_masters_wipe) struct ktls_ticket_masters masters;
 	const char *what;
 	struct stat file;
 
@@ -107,8 +126,12 @@ static void look_again(struct ktls_ticket_keys *keys)
 	keys->look_ns = now_ns + LOOK_AGAIN_NS;
 	if (stat(keys->path, &file) || is_same(&file, &keys->file))
 		return;
-	if (!ktls_ticket_file_read(keys->path, &keys->masters, &keys->file, &what))
-		keys->period = PERIOD_NONE;
+	if (ktls_ticket_file_read(keys->path, &masters, &file, &what) ||
+	    !bind_masters(&masters, keys->name))
+		return;
+	keys->masters = masters;
+	keys->file = file;
+	keys->period = PERIOD_NONE;
 }
 
 static const uint8_t *find(struct ktls_ticket_keys *keys, const uint8_t *name)
@@ -186,12 +209,21 @@ int ktls_ticket_keys_new(struct ktls_ticket_keys **ret_keys, const char *path,
 	return 0;
 }
 
+int ktls_ticket_keys_bind(struct ktls_ticket_keys *keys, const char *name)
+{
+	keys->name = strdup(name);
+	if (!keys->name)
+		return -ENOMEM;
+	return bind_masters(&keys->masters, name) ? 0 : -KTLS_E_CRYPTO;
+}
+
 struct ktls_ticket_keys *ktls_ticket_keys_free(struct ktls_ticket_keys *keys)
 {
 	if (!keys)
 		return NULL;
 	pthread_mutex_destroy(&keys->lock);
 	free(keys->path);
+	free(keys->name);
 	explicit_bzero(keys, sizeof(*keys));
 	free(keys);
 	return NULL;

@@ -31,6 +31,11 @@ struct ktls_ticket_keys;
  */
 int ktls_ticket_keys_new(struct ktls_ticket_keys **ret_keys, const char *path,
 			 unsigned int lifetime_s, const char **ret_what);
+
+/* Before they are used: makes of them the keys of this name alone, so that what shares the file and
+ * has another name opens none of its tickets. -ENOMEM, -KTLS_E_CRYPTO. */
+int ktls_ticket_keys_bind(struct ktls_ticket_keys *keys, const char *name);
+
 /* Wipes them. Takes NULL; returns NULL. */
 struct ktls_ticket_keys *ktls_ticket_keys_free(struct ktls_ticket_keys *keys);
 

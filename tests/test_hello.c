@@ -13,6 +13,7 @@
 #include "hello.h"
 
 enum {
+	EXT_SERVER_NAME = 0,
 	EXT_RECORD_SIZE_LIMIT = 28,
 	EXT_SESSION_TICKET = 35,
 	EXT_PRE_SHARED_KEY = 41,
@@ -207,6 +208,71 @@ Test(unit, tickets_of_both_protocols_are_seen)
 		  hello.tickets[1][0] == 'a');
 }
 
+Test(unit, the_name_that_a_client_asks_for_is_seen_if_a_host_can_have_it)
+{
+	static const struct {
+		const char *data;
+		size_t len;
+		const char *name;
+	} rows[] = {
+		{ "\0\x0c\0\0\11a.example", 14, "a.example" },
+		{ "\0\x0d\0\0\12A-1.Example", 15, "A-1.Exampl" },
+		{ "\0\x0c\0\0\11a_example", 14, "" },
+		{ "\0\x0c\0\0\11a.\0xample", 14, "" },
+		{ "\0\x0c\0\0\11a.\xc3\xa4.exa", 14, "" },
+		{ "", 0, "" },
+		{ "\0", 1, "" },
+		{ "\0\0", 2, "" },
+		{ "\0\3\0\0\0", 5, "" },
+		{ "\0\2\0\0", 4, "" },
+		{ "\0\4\0\0\2a", 6, "" },	     /* beyond its end */
+		{ "\0\5\0\0\1a", 6, "" },	     /* a list that is longer, */
+		{ "\0\3\0\0\1a", 6, "" },	     /* and shorter, than its extension */
+		{ "\0\x08\0\0\1a\0\0\1b", 10, "a" }, /* two names: GnuTLS takes the first, too */
+		{ "\0\x08\1\0\1a\0\0\1b", 10, "b" }, /* the first is no host's */
+		{ "\0\x08\0\0\1_\0\0\1b", 10, "" },  /* which is refused for the first */
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct message message = begin(GNUTLS_HANDSHAKE_CLIENT_HELLO, 0);
+		struct ktls_hello hello;
+
+		add(&message, EXT_SERVER_NAME, rows[i].data, rows[i].len);
+		hello = look(&message);
+		cr_assert_str_eq(hello.server_name, rows[i].name, "row %zu", i);
+	}
+}
+
+Test(unit, a_name_that_no_host_can_have_for_its_length_is_none)
+{
+	static uint8_t bytes[43 + 0xffff];
+	static const size_t lens[] = { 1, 252, 253, 254, 255, 256, 4096, 0xffff - 9 };
+
+	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+		size_t len = lens[i], at = 41;
+		/* all extensions, this one's type and length, its list, the name's type and length
+		 */
+		const size_t header[] = { len + 9, EXT_SERVER_NAME, len + 5, len + 3 };
+		struct ktls_hello hello = { 0 };
+
+		memset(bytes, 'a', sizeof(bytes));
+		memset(bytes, 0, at);
+		bytes[0] = 3;
+		bytes[36] = 2;
+		bytes[39] = 1;
+		for (int j = 0; j < 4; j++) {
+			bytes[at++] = (uint8_t)(header[j] >> 8);
+			bytes[at++] = (uint8_t)header[j];
+		}
+		bytes[at++] = 0;
+		bytes[at++] = (uint8_t)(len >> 8);
+		bytes[at++] = (uint8_t)len;
+		ktls_hello_look(&hello, GNUTLS_HANDSHAKE_CLIENT_HELLO, bytes, at + len);
+		cr_assert_eq(strlen(hello.server_name), len < KTLS_HELLO_SERVER_NAME_SIZE ? len : 0,
+			     "%zu", len);
+	}
+}
+
 /* A second ClientHello stands for itself: after a HelloRetryRequest. */
 Test(unit, a_client_hello_begins_anew_and_other_messages_do_not)
 {
@@ -231,6 +297,7 @@ static struct message whole(unsigned int type)
 	struct message message = begin(type, 32);
 	uint8_t data[400];
 
+	add(&message, EXT_SERVER_NAME, "\0\x0c\0\0\11a.example", 14);
 	add(&message, EXT_SUPPORTED_VERSIONS, "\4\3\4\3\3", 5);
 	add(&message, EXT_RECORD_SIZE_LIMIT, "\x40\x01", 2);
 	add(&message, EXT_SESSION_TICKET, "0123456789abcdef", 16);

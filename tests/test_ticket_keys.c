@@ -187,6 +187,50 @@ static void await_chosen(struct ktls_ticket_keys *keys, const uint8_t master[KTL
 	}
 }
 
+/* Of the file as it is now. */
+static struct ktls_ticket_masters bound_masters(const char *name)
+{
+	struct ktls_ticket_masters masters = masters_of("keys"), bound = masters;
+
+	for (int i = 0; i < KTLS_TICKET_KEYS_N && name; i++)
+		cr_assert_eq(gnutls_hmac_fast(GNUTLS_MAC_SHA512, masters.keys[i],
+					      KTLS_TICKET_KEY_LEN, name, strlen(name),
+					      bound.keys[i]),
+			     0);
+	return bound;
+}
+
+/* Also when the file has been rotated. */
+Test(unit, keys_that_are_bound_to_a_name_are_nobody_elses)
+{
+	static const char *const names[] = { "a.example", "b.example", NULL };
+	struct ktls_ticket_keys *keys[3];
+	struct ktls_ticket_masters masters;
+	struct name name;
+
+	cr_assert_eq(ktls_ticket_file_rotate("keys"), 0);
+	for (int i = 0; i < 3; i++) {
+		keys[i] = keys_new("keys", LIFETIME_S);
+		cr_assert(!names[i] || !ktls_ticket_keys_bind(keys[i], names[i]));
+	}
+	for (int rotated = 0; rotated < 2; rotated++) {
+		for (int i = 0; i < 3; i++) {
+			masters = bound_masters(names[i]);
+			await_chosen(keys[i], masters.keys[KTLS_TICKET_CURRENT]);
+		}
+		for (int i = 0; i < 3; i++) {
+			masters = bound_masters(names[i]);
+			name = name_of(masters.keys[KTLS_TICKET_NEXT],
+				       (uint64_t)time(NULL) / (3 * LIFETIME_S));
+			for (int j = 0; j < 3; j++)
+				cr_assert_eq(is_found(keys[j], &name), i == j, "%d, %d", i, j);
+		}
+		cr_assert_eq(ktls_ticket_file_rotate("keys"), 0);
+	}
+	for (int i = 0; i < 3; i++)
+		ktls_ticket_keys_free(keys[i]);
+}
+
 Test(unit, a_rotated_file_is_noticed)
 {
 	struct ktls_ticket_keys *keys;

@@ -62,9 +62,10 @@ const char *ktls_config_error(const struct ktls_config *config);
 
 /*
  * Who we are: a certificate chain, leaf first, and its private key; PEM or DER, from files or from
- * memory (copied). May be called again for a further identity (RSA beside ECDSA, other names): SNI
- * and the suite choose. -KTLS_E_BAD_CERTIFICATE, -KTLS_E_BAD_KEY, -KTLS_E_KEY_MISMATCH, -errno of
- * the file, -EBUSY when frozen.
+ * memory (copied). May be called again for a further identity (RSA beside ECDSA, other names): the
+ * name that is asked for, as it is in the certificate, and the suite choose.
+ * -KTLS_E_BAD_CERTIFICATE, -KTLS_E_BAD_KEY, -KTLS_E_KEY_MISMATCH, -errno of the file, -EBUSY when
+ * frozen.
  */
 int ktls_config_add_identity_file(struct ktls_config *config, const char *chain_path,
 				  const char *key_path);
@@ -111,6 +112,17 @@ int ktls_config_set_ciphers(struct ktls_config *config, const enum ktls_cipher *
  * served.
  */
 int ktls_config_set_alpn(struct ktls_config *config, const char *const *protocols, size_t n);
+
+/*
+ * Server: when a ClientHello asks for this name (SNI, RFC 6066 3; "a.example", or "*.example" for
+ * every name with one label in its place), the connection goes on with the tenant instead, in all
+ * that is said here and in limits.h, session.h and suites.h. A name of nobody's, and none, is this
+ * config's. The tenant is a whole server: it is frozen, and a reference is taken. Tickets are good
+ * for their own name alone; early data is taken only if this config takes some, too. -EINVAL, what
+ * the tenant lacks, -EBUSY.
+ */
+int ktls_config_add_tenant(struct ktls_config *config, const char *server_name,
+			   struct ktls_config *tenant);
 
 /* When a direction goes to the kernel; `bytes` only with KTLS_OFFLOAD_AFTER_BYTES, else 0. Default:
  * AUTO. */

@@ -33,6 +33,7 @@ static void check(const struct ktls_hello *hello)
 	static const uint8_t none[KTLS_HELLO_NAME_LEN];
 
 	assert(hello->tickets_n <= KTLS_HELLO_TICKETS_MAX);
+	assert(memchr(hello->server_name, '\0', sizeof(hello->server_name)));
 	for (size_t i = hello->tickets_n; i < KTLS_HELLO_TICKETS_MAX; i++)
 		assert(!memcmp(hello->tickets[i], none, sizeof(none)));
 }
