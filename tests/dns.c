@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,7 +26,8 @@ enum {
 
 static const int rcodes[_DNS_SAYS_N] = { [DNS_SAYS_NO_NAME] = 3, [DNS_SAYS_FAILURE] = 2 };
 
-void dns_open(struct dns *dns, int timeout_ms)
+/* UDP at a port that is free for TCP, too. */
+static bool bind_both(struct dns *dns, struct sockaddr_in *ret_address)
 {
 	struct sockaddr_in address = {
 		.sin_family = AF_INET,
@@ -33,11 +35,27 @@ void dns_open(struct dns *dns, int timeout_ms)
 	};
 	socklen_t len = sizeof(address);
 
-	memset(dns, 0, sizeof(*dns));
 	dns->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	cr_assert_geq(dns->fd, 0);
+	dns->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	cr_assert_geq(dns->listener, 0);
 	cr_assert_eq(bind(dns->fd, (struct sockaddr *)&address, len), 0);
 	cr_assert_eq(getsockname(dns->fd, (struct sockaddr *)&address, &len), 0);
+	*ret_address = address;
+	if (!bind(dns->listener, (struct sockaddr *)&address, len))
+		return true;
+	close(dns->fd);
+	close(dns->listener);
+	return false;
+}
+
+void dns_open(struct dns *dns, int timeout_ms)
+{
+	struct sockaddr_in address;
+
+	memset(dns, 0, sizeof(*dns));
+	while (!bind_both(dns, &address))
+		continue;
+	cr_assert_eq(listen(dns->listener, 8), 0);
 	snprintf(dns->servers, sizeof(dns->servers), "127.0.0.1:%u", ntohs(address.sin_port));
 	ktls_resolve_use_servers(dns->servers, timeout_ms);
 }
@@ -45,6 +63,7 @@ void dns_open(struct dns *dns, int timeout_ms)
 void dns_close(struct dns *dns)
 {
 	close(dns->fd);
+	close(dns->listener);
 	ktls_resolve_use_servers(NULL, 0);
 }
 
@@ -93,8 +112,7 @@ static uint8_t *put_addresses(uint8_t *to, const struct dns_answer *answer, enum
 	return to;
 }
 
-/* Makes the question its own answer; returns how long that is, 0: there is none. */
-static size_t reply(struct dns *dns, uint8_t *message)
+size_t dns_reply(struct dns *dns, uint8_t message[DNS_MESSAGE_LEN])
 {
 	char name[DNS_NAME_LEN];
 	uint8_t *at = read_name(message + HEADER_LEN, name);
@@ -120,15 +138,6 @@ static size_t reply(struct dns *dns, uint8_t *message)
 	return (size_t)(at - message);
 }
 
-void dns_answer(struct dns *dns, uint8_t *message, size_t len, const struct sockaddr_storage *from,
-		socklen_t from_len)
-{
-	cr_assert_gt(len, HEADER_LEN);
-	len = reply(dns, message);
-	if (len)
-		sendto(dns->fd, message, len, 0, (const struct sockaddr *)from, from_len);
-}
-
 void dns_pump(struct dns *dns)
 {
 	for (;;) {
@@ -137,11 +146,15 @@ void dns_pump(struct dns *dns)
 		socklen_t from_len = sizeof(from);
 		ssize_t n = recvfrom(dns->fd, message, sizeof(message) / 2, 0,
 				     (struct sockaddr *)&from, &from_len);
+		size_t len;
 
 		if (n < 0) {
 			cr_assert_eq(errno, EAGAIN);
 			return;
 		}
-		dns_answer(dns, message, (size_t)n, &from, from_len);
+		cr_assert_gt(n, HEADER_LEN);
+		len = dns_reply(dns, message);
+		if (len)
+			sendto(dns->fd, message, len, 0, (struct sockaddr *)&from, from_len);
 	}
 }

@@ -9,7 +9,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/socket.h>
 
 enum dns_says {
 	DNS_SAYS_NOTHING = 0,
@@ -43,7 +42,8 @@ struct dns_answer {
 };
 
 struct dns {
-	int fd;
+	int fd;	      /* UDP, which dns_pump() serves */
+	int listener; /* TCP, at the same port, for tests to serve; non-blocking */
 	char servers[DNS_SERVERS_LEN];
 	struct dns_answer answers[_DNS_FAMILY_N];
 };
@@ -53,8 +53,8 @@ void dns_open(struct dns *dns, int timeout_ms);
 void dns_close(struct dns *dns);
 /* Answers what has been asked; never waits. */
 void dns_pump(struct dns *dns);
-/* Answers a question that was taken from the socket; its bytes become the answer. */
-void dns_answer(struct dns *dns, uint8_t *message, size_t len, const struct sockaddr_storage *from,
-		socklen_t from_len);
+/* Makes a question that came otherwise its own answer; returns how long that is, 0: there is none.
+ */
+size_t dns_reply(struct dns *dns, uint8_t message[DNS_MESSAGE_LEN]);
 
 #endif
