@@ -95,6 +95,7 @@ struct ktls_config *ktls_config_unref(struct ktls_config *config)
 	ktls_pool_free(config->pool);
 	ktls_credentials_free(config->credentials);
 	ktls_tenants_done(&config->tenants);
+	free(config->wanted.exporters);
 	for (size_t i = 0; i < config->alpn_n; i++)
 		free(config->alpn[i]);
 	free(config->ticket_file);

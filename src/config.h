@@ -12,6 +12,7 @@
 #include <ktls/config.h>
 #include <ktls/probe.h>
 
+#include "facts.h"
 #include "tenants.h"
 
 struct iovec;
@@ -87,6 +88,7 @@ struct ktls_config {
 	uint64_t key_records; /* 0: as the cipher allows */
 	struct ktls_first_records first_records;
 	uint16_t padding; /* block; 0: none */
+	struct ktls_wanted wanted;
 	struct ktls_credentials *credentials;
 	struct ktls_tenants tenants;
 	struct ktls_pool *pool; /* made by the freeze, as what follows */

@@ -21,6 +21,7 @@
 #include "config.h"
 #include "conn.h"
 #include "dial.h"
+#include "facts.h"
 #include "handshake.h"
 #include "names.h"
 #include "resume.h"
@@ -64,6 +65,7 @@ static void drop_all(struct ktls_conn *conn)
 	drop_half(conn, KTLS_RX);
 	conn->handshake = ktls_handshake_free(conn->handshake);
 	conn->resume = ktls_resume_free(conn->resume);
+	ktls_facts_wipe(conn->facts);
 	conn->dial = ktls_dial_free(conn->dial);
 }
 
@@ -447,6 +449,7 @@ struct ktls_conn *ktls_conn_free(struct ktls_conn *conn)
 	ktls_conn_close_fd(conn);
 	free(conn->transport);
 	ktls_config_unref(conn->config);
+	ktls_facts_free(conn->facts);
 	free(conn->server_name);
 	free(conn->thawed_suite);
 	free(conn->thawed_alpn);

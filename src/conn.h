@@ -133,6 +133,7 @@ struct ktls_polled {
 };
 
 struct ktls_dial;
+struct ktls_facts;
 struct ktls_handshake;
 struct ktls_transport;
 
@@ -168,6 +169,7 @@ struct ktls_conn {
 	const char *suite;
 	const char *alpn; /* one of the config's */
 	char *server_name;
+	struct ktls_facts *facts;	  /* that the config wants to be kept */
 	char *thawed_suite, *thawed_alpn; /* what suite and alpn point to, of one that was frozen */
 	uint64_t file_end; /* of the range that ktls_conn_sendfile() is in the middle of, or 0 */
 	char *error_text;  /* of one that has failed; NULL: there was no memory for it */

@@ -14,6 +14,7 @@
 #include "base/sys.h"
 #include "config.h"
 #include "conn.h"
+#include "facts.h"
 #include "handshake.h"
 #include "resume.h"
 #include "suites.h"
@@ -124,6 +125,8 @@ int ktls_handover(struct ktls_conn *conn)
 		r = take_keys(conn, KTLS_RX);
 	if (!r)
 		r = take_server_name(conn);
+	if (!r)
+		r = ktls_facts_take(conn);
 	if (!r)
 		r = ktls_resume_finish(conn, &wait);
 	if (r < 0)

@@ -116,10 +116,10 @@ int ktls_config_set_alpn(struct ktls_config *config, const char *const *protocol
 /*
  * Server: when a ClientHello asks for this name (SNI, RFC 6066 3; "a.example", or "*.example" for
  * every name with one label in its place), the connection goes on with the tenant instead, in all
- * that is said here and in limits.h, session.h and suites.h. A name of nobody's, and none, is this
- * config's. The tenant is a whole server: it is frozen, and a reference is taken. Tickets are good
- * for their own name alone; early data is taken only if this config takes some, too. -EINVAL, what
- * the tenant lacks, -EBUSY.
+ * that is said here and in limits.h, peer.h, session.h and suites.h. A name of nobody's, and none,
+ * is this config's. The tenant is a whole server: it is frozen, and a reference is taken. Tickets
+ * are good for their own name alone; early data is taken only if this config takes some, too.
+ * -EINVAL, what the tenant lacks, -EBUSY.
  */
 int ktls_config_add_tenant(struct ktls_config *config, const char *server_name,
 			   struct ktls_config *tenant);

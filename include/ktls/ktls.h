@@ -14,7 +14,8 @@
  *   freeze.h   a connection as bytes           suites.h    groups, FIPS, suites by name
  *   address.h  an IP address and a port        verify.h    who the peer may be
  *   resolve.h  names to addresses              poll.h      waiting for many
- *   source.h   where configs come from         version.h   which library this is
+ *   source.h   where configs come from         peer.h      what it showed, exported secrets
+ *   version.h  which library this is
  */
 
 #include <ktls/address.h>
@@ -24,6 +25,7 @@
 #include <ktls/freeze.h>
 #include <ktls/info.h>
 #include <ktls/limits.h>
+#include <ktls/peer.h>
 #include <ktls/poll.h>
 #include <ktls/probe.h>
 #include <ktls/resolve.h>
