@@ -10,14 +10,12 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
-#include <time.h>
 
 #include <ktls/conn.h>
 #include <ktls/error.h>
@@ -25,6 +23,7 @@
 #include "base/deadline.h"
 #include "base/fd.h"
 #include "base/secret.h"
+#include "ktls/kern.h"
 #include "resolve.h"
 
 enum {
@@ -316,41 +315,15 @@ static void conclude(struct ktls_resolve *resolve)
 	close_channel(resolve);
 }
 
-/* The signal mask, while c-ares may write to a TCP socket whose peer is gone: it does so without
- * MSG_NOSIGNAL. A SIGPIPE of ours is taken away before anybody sees it. */
-struct hush {
-	sigset_t sigpipe, before;
-	bool was_pending;
-};
-
-static void hush_begin(struct hush *hush)
-{
-	sigset_t pending;
-
-	sigemptyset(&hush->sigpipe);
-	sigaddset(&hush->sigpipe, SIGPIPE);
-	sigpending(&pending);
-	hush->was_pending = sigismember(&pending, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &hush->sigpipe, &hush->before);
-}
-
-static void hush_end(struct hush *hush)
-{
-	const struct timespec now = { 0, 0 };
-
-	while (!hush->was_pending && sigtimedwait(&hush->sigpipe, NULL, &now) < 0 && errno == EINTR)
-		continue;
-	pthread_sigmask(SIG_SETMASK, &hush->before, NULL);
-}
-
-/* Takes what has come, if anything, and what has not come in time. */
+/* Takes what has come, if anything, and what has not come in time. c-ares writes to TCP sockets, of
+ * servers that may be gone, without MSG_NOSIGNAL. */
 static void step(struct ktls_resolve *resolve)
 {
+	struct kern_sigpipe sigpipe = { .held = false };
 	struct epoll_event events[EVENTS_N];
 	int n = epoll_wait(resolve->epoll_fd, events, EVENTS_N, 0);
-	struct hush hush;
 
-	hush_begin(&hush);
+	kern_sigpipe_hold(&sigpipe);
 	for (int i = 0; i < n; i++) {
 		int fd = events[i].data.fd;
 
@@ -360,7 +333,7 @@ static void step(struct ktls_resolve *resolve)
 					events[i].events & EPOLLOUT ? fd : ARES_SOCKET_BAD);
 	}
 	ares_process_fd(resolve->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	hush_end(&hush);
+	kern_sigpipe_release(&sigpipe);
 	arm_timer(resolve);
 	conclude(resolve);
 }

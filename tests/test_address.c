@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <criterion/criterion.h>
@@ -120,6 +121,29 @@ Test(unit, texts_are_read_strictly_and_written_canonically)
 		cr_assert_str_eq(text, texts[i].again ? texts[i].again : texts[i].text);
 		cr_assert_eq(ktls_address_parse(&back, text), 0, "%s", text);
 		cr_assert_eq(memcmp(&address, &back, sizeof(back)), 0, "%s", text);
+	}
+}
+
+/* Of addresses that are full of zeros in all places; libc writes them the same, but for those
+ * that it takes for IPv4 without being told (::0.0.0.0 to ::255.255.255.255). */
+Test(unit, what_is_written_is_read_back_and_is_what_libc_writes)
+{
+	static const uint8_t ipv4_prefix[12];
+
+	srand(1);
+	for (int i = 0; i < 100000; i++) {
+		struct ktls_address address = { .family = AF_INET6 }, back;
+		char text[KTLS_ADDRESS_TEXT_LEN], libcs[INET6_ADDRSTRLEN];
+
+		for (size_t j = 0; j < sizeof(address.bytes); j++)
+			address.bytes[j] = (uint8_t)(rand() % 3 ? 0 : rand());
+		cr_assert_eq(ktls_address_format(&address, text, sizeof(text)), 0);
+		cr_assert_eq(ktls_address_parse(&back, text), 0, "%s", text);
+		cr_assert_eq(memcmp(&address, &back, sizeof(back)), 0, "%s", text);
+		if (!memcmp(address.bytes, ipv4_prefix, sizeof(ipv4_prefix)))
+			continue;
+		inet_ntop(AF_INET6, address.bytes, libcs, sizeof(libcs));
+		cr_assert_str_eq(text, libcs);
 	}
 }
 
