@@ -16,6 +16,7 @@
 
 #include <ktls/conn.h>
 #include <ktls/error.h>
+#include <ktls/socket.h>
 
 #include "src/base/deadline.h"
 #include "src/dial.h"
@@ -78,20 +79,84 @@ Test(unit, the_ways_of_not_being_there_are_told_apart)
 	}
 }
 
-/* Two addresses of a name lead nowhere, silently; the third is there. */
-Test(unit, a_second_is_enough_for_the_third_address)
+static struct ktls_config *client_config(void)
+{
+	struct ktls_config *config;
+
+	cr_assert_eq(ktls_config_new(&config, KTLS_CLIENT), 0);
+	cr_assert_eq(ktls_config_set_insecure_no_verify(config), 0);
+	return config;
+}
+
+/* The same seen by a program, in its connection's codes and words. */
+Test(unit, a_connection_tells_them_apart)
+{
+	static const struct {
+		const char *host;
+		int error;
+	} rows[] = {
+		{ "127.0.0.1", -ECONNREFUSED },
+		{ "203.0.113.1", -ENETUNREACH },
+		{ "198.51.100.1", -EHOSTUNREACH },
+		{ "192.0.2.1", -ETIMEDOUT },
+	};
+	struct ktls_config *config = client_config();
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct ktls_conn *conn;
+
+		cr_assert_eq(ktls_conn_dial(&conn, config, rows[i].host, 1), 0);
+		cr_expect_eq(ktls_conn_connect(conn, ktls_deadline_in(KIT_PATIENCE_MS)),
+			     rows[i].error, "%s", ktls_conn_error(conn));
+		cr_expect(strstr(ktls_conn_error(conn), rows[i].host));
+		cr_expect(strstr(ktls_conn_error(conn), "To do: "));
+		ktls_conn_free(conn);
+	}
+	ktls_config_unref(config);
+}
+
+/* Tests run side by side, so each has a port of its own. */
+static int listen_here(uint16_t port)
 {
 	const struct sockaddr_in place = {
 		.sin_family = AF_INET,
-		.sin_port = htons(PORT),
+		.sin_port = htons(port),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), fd;
-	uint64_t deadline_ns = ktls_deadline_in(1000);
-	struct ktls_dial *dial;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	cr_assert_eq(bind(listener, (const struct sockaddr *)&place, sizeof(place)), 0);
 	cr_assert_eq(listen(listener, 4), 0);
+	return listener;
+}
+
+/* One call: the name, two addresses that lead nowhere, silently, and the third, which is there. */
+Test(unit, a_connection_reaches_the_third_address_within_a_second)
+{
+	int listener = listen_here(PORT + 1);
+	struct ktls_config *config = client_config();
+	uint64_t deadline_ns = ktls_deadline_in(1000);
+	struct ktls_address peer;
+	struct ktls_conn *conn;
+
+	cr_assert_eq(ktls_conn_dial(&conn, config, "third.example", PORT + 1), 0);
+	cr_assert_eq(ktls_conn_connect(conn, deadline_ns), 0, "%s", ktls_conn_error(conn));
+
+	cr_assert_leq(ktls_deadline_clock(), deadline_ns + 50 * NS_PER_MS);
+	cr_assert_eq(ktls_conn_get_peer_address(conn, &peer), 0);
+	cr_assert(ktls_address_is_loopback(&peer));
+	ktls_conn_free(conn);
+	ktls_config_unref(config);
+	close(listener);
+}
+
+/* Two addresses of a name lead nowhere, silently; the third is there. */
+Test(unit, a_second_is_enough_for_the_third_address)
+{
+	int listener = listen_here(PORT), fd;
+	uint64_t deadline_ns = ktls_deadline_in(1000);
+	struct ktls_dial *dial;
+
 	cr_assert_eq(ktls_dial_new(&dial, "third.example", PORT), 0);
 	cr_assert_eq(dial_until(dial, deadline_ns, &fd), 0, "%s", ktls_dial_error(dial));
 
