@@ -83,24 +83,6 @@ Test(unit, freeing_takes_null_and_answers_null)
 	cr_assert_str_eq(ktls_conn_error(NULL), "");
 }
 
-Test(unit, no_setter_takes_null_for_the_config)
-{
-	const enum ktls_cipher cipher = KTLS_AES_128_GCM;
-
-	cr_assert_eq(ktls_config_add_identity(NULL, "", 0, "", 0), -EINVAL);
-	cr_assert_eq(ktls_config_add_identity_file(NULL, "/", "/"), -EINVAL);
-	cr_assert_eq(ktls_config_add_identity_self_signed(NULL, names, 1), -EINVAL);
-	cr_assert_eq(ktls_config_add_trust(NULL, "", 0), -EINVAL);
-	cr_assert_eq(ktls_config_add_trust_file(NULL, "/"), -EINVAL);
-	cr_assert_eq(ktls_config_set_insecure_no_verify(NULL), -EINVAL);
-	cr_assert_eq(ktls_config_set_client_auth(NULL, KTLS_CLIENT_AUTH_NONE), -EINVAL);
-	cr_assert_eq(ktls_config_set_protocols(NULL, KTLS_TLS_1_2, KTLS_TLS_1_3), -EINVAL);
-	cr_assert_eq(ktls_config_set_ciphers(NULL, &cipher, 1), -EINVAL);
-	cr_assert_eq(ktls_config_set_alpn(NULL, names, 1), -EINVAL);
-	cr_assert_eq(ktls_config_set_offload(NULL, KTLS_TX, KTLS_OFFLOAD_AUTO, 0), -EINVAL);
-	cr_assert_eq(ktls_config_set_buffers(NULL, 1), -EINVAL);
-}
-
 /* Identity */
 
 Test(unit, an_identity_comes_as_pem_or_der_from_memory_or_files)
@@ -404,38 +386,6 @@ Test(unit, buffers_are_1_to_65536)
 }
 
 /* The freeze */
-
-/* Every setter, on a config that has a connection. */
-static void all_are_busy(struct ktls_config *config)
-{
-	const enum ktls_cipher cipher = KTLS_AES_128_GCM;
-
-	refused(config, ktls_config_add_identity(config, "x", 1, "x", 1), -EBUSY, "To do:");
-	refused(config, ktls_config_add_identity_file(config, "/", "/"), -EBUSY, "To do:");
-	refused(config, ktls_config_add_identity_self_signed(config, names, 1), -EBUSY, "To do:");
-	refused(config, ktls_config_add_trust(config, "x", 1), -EBUSY, "To do:");
-	refused(config, ktls_config_add_trust_file(config, "/"), -EBUSY, "To do:");
-	refused(config, ktls_config_set_insecure_no_verify(config), -EBUSY, "To do:");
-	refused(config, ktls_config_set_client_auth(config, KTLS_CLIENT_AUTH_NONE), -EBUSY,
-		"To do:");
-	refused(config, ktls_config_set_protocols(config, KTLS_TLS_1_2, KTLS_TLS_1_3), -EBUSY,
-		"To do:");
-	refused(config, ktls_config_set_ciphers(config, &cipher, 1), -EBUSY, "To do:");
-	refused(config, ktls_config_set_alpn(config, names, 1), -EBUSY, "To do:");
-	refused(config, ktls_config_set_offload(config, KTLS_TX, KTLS_OFFLOAD_AUTO, 0), -EBUSY,
-		"To do:");
-	refused(config, ktls_config_set_buffers(config, 1), -EBUSY, "To do:");
-}
-
-Test(unit, the_first_connection_freezes_the_config)
-{
-	struct pair_options options = PAIR_OPTIONS_USER;
-	struct pair pair = pair_new(&options);
-
-	all_are_busy(pair.config[PAIR_CLIENT]);
-	all_are_busy(pair.config[PAIR_SERVER]);
-	pair_free(&pair);
-}
 
 Test(unit, a_server_without_identity_is_refused_and_can_be_mended)
 {

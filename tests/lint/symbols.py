@@ -3,8 +3,8 @@
 """
 One list of names, written down in four places: the functions that the public headers declare, the
 symbol map, what the built shared library exports, and the man pages, which know the constants, too.
-This compares them. Public headers must not name what lies behind them either, or a program would
-come to depend on it.
+This compares them. What sets something is in a table of a test besides. Public headers must not
+name what lies behind them either, or a program would come to depend on it.
 
 Usage: symbols.py ROOT SHARED-LIBRARY NM
 """
@@ -16,6 +16,8 @@ import sys
 import tree
 
 HEADERS = 'include/ktls/'
+SETTERS = 'tests/test_setters.c'
+SETTER = re.compile(r'ktls_(config_(add|require|set)|conn_set)_')
 MAP = 'src/ktls.map'
 LEAKS = re.compile(r'\b(gnutls|io_uring|liburing|ares_|nla?_|nlmsg|tls12_|TLS_(CIPHER|SET|TX|RX)_)\w*',
                    re.IGNORECASE)
@@ -72,6 +74,9 @@ def complaints(root, paths, exports):
     pages = ' '.join(tree.read(root, path) for path in paths if path.endswith('.scd'))
     documented = set(re.findall(r'\w+', pages.replace('\\_', '_')))
     found += [f'{name} is in no man page' for name in sorted((names | values) - documented)]
+    found += [f'{name} is not in {SETTERS}' for path in paths if path == SETTERS
+              for name in sorted(filter(SETTER.match, names))
+              if not re.search(rf'\b{name}\b', tree.read(root, path))]
     return found
 
 
