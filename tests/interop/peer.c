@@ -21,6 +21,9 @@
  *   --ticket-file FILE           server: their keys
  *   --session FILE               client: resumes what is in it, and writes there what came
  *   --early-data FILE|BYTES      client: sends the file; server: takes so many bytes, to stdout
+ *   --export LABEL               exports 32 bytes, and keeps the certificates
+ *   --alpn NAME                  the one application protocol
+ *   --tenant NAME,CERT,KEY,ALPN  server: who answers for that name
  *
  * The end of stdin is our close_notify; the peer's ends the reading, and then we end, too. Exit
  * status: 0 if both ends closed in order, 1 if not, 2 for a command line that is none.
@@ -45,6 +48,7 @@ enum {
 	LIMIT_S = 600, /* whoever started us may be gone */
 	LIMIT_BUFFER = 64 * 1024,
 	FRUITLESS_MAX = 4,
+	EXPORT_LEN = 32,
 	PAUSE_MS = 1,
 };
 
@@ -65,6 +69,9 @@ struct options {
 	const char *ticket_file;
 	const char *session;
 	const char *early_data;
+	const char *export;
+	const char *alpn;
+	const char *tenant;
 };
 
 struct pump {
@@ -111,6 +118,9 @@ static bool parse_options(int argc, char *argv[], struct options *options)
 		{ "ticket-file", &options->ticket_file },
 		{ "session", &options->session },
 		{ "early-data", &options->early_data },
+		{ "export", &options->export },
+		{ "alpn", &options->alpn },
+		{ "tenant", &options->tenant },
 	};
 	enum {
 		N = sizeof(table) / sizeof(*table)
@@ -176,6 +186,28 @@ static int set_offload(struct ktls_config *config, const char *word)
 	return -EINVAL;
 }
 
+/* "NAME,CERT,KEY,ALPN" */
+static int add_tenant(struct ktls_config *config, const char *words)
+{
+	char name[256], cert[256], key[256], alpn[256];
+	const char *protocols[] = { alpn };
+	struct ktls_config *tenant;
+	int r;
+
+	if (sscanf(words, "%255[^,],%255[^,],%255[^,],%255s", name, cert, key, alpn) != 4)
+		return -EINVAL;
+	r = ktls_config_new(&tenant, KTLS_SERVER);
+	if (r)
+		return r;
+	r = ktls_config_add_identity_file(tenant, cert, key);
+	if (!r)
+		r = ktls_config_set_alpn(tenant, protocols, 1);
+	if (!r)
+		r = ktls_config_add_tenant(config, name, tenant);
+	ktls_config_unref(tenant);
+	return r;
+}
+
 static int set_all(struct ktls_config *config, const struct options *options)
 {
 	int r = 0;
@@ -196,6 +228,14 @@ static int set_all(struct ktls_config *config, const struct options *options)
 		r = ktls_config_set_ticket_file(config, options->ticket_file);
 	if (!r && options->listen && options->early_data)
 		r = ktls_config_set_early_data(config, (uint32_t)atoi(options->early_data));
+	if (!r && options->export)
+		r = ktls_config_add_exporter(config, options->export, EXPORT_LEN);
+	if (!r && options->export)
+		r = ktls_config_set_keep_chain(config);
+	if (!r && options->alpn)
+		r = ktls_config_set_alpn(config, &options->alpn, 1);
+	if (!r && options->tenant)
+		r = add_tenant(config, options->tenant);
 	return r;
 }
 
@@ -421,6 +461,38 @@ static void print_direction(const struct ktls_info *info, enum ktls_direction di
 		(unsigned long long)info->key_updates[direction]);
 }
 
+static void print_hex(const char *key, const void *bytes, size_t len)
+{
+	fprintf(stderr, "%s=", key);
+	for (size_t i = 0; i < len; i++)
+		fprintf(stderr, "%02X", ((const uint8_t *)bytes)[i]);
+	fprintf(stderr, "\n");
+}
+
+static void print_suites(const char *key, const struct ktls_conn *conn)
+{
+	char text[KTLS_ALGORITHMS_SIZE];
+
+	if (!ktls_conn_get_algorithms(conn, text, sizeof(text)))
+		fprintf(stderr, "%s=%s\n", key, text);
+}
+
+static void print_kept(const struct ktls_conn *conn, const char *label)
+{
+	uint8_t bytes[EXPORT_LEN];
+	const void *der;
+	size_t len;
+
+	if (!label)
+		return;
+	if (!ktls_conn_export(conn, label, bytes, sizeof(bytes)))
+		print_hex("export", bytes, sizeof(bytes));
+	if (!ktls_conn_get_peer_certificate(conn, 0, &der, &len))
+		print_hex("peer_certificate", der, len);
+	if (!ktls_conn_get_local_certificate(conn, &der, &len))
+		print_hex("local_certificate", der, len);
+}
+
 static void print_facts(struct ktls_conn *conn)
 {
 	struct ktls_info info;
@@ -434,6 +506,9 @@ static void print_facts(struct ktls_conn *conn)
 	fprintf(stderr, "protocol=%s\ncipher=%s\nsuite=%s\n", ktls_protocol_name(info.protocol),
 		ktls_cipher_name(info.cipher), info.suite);
 	fprintf(stderr, "resumed=%u\nearly_data=%u\n", info.resumed, info.early_data);
+	fprintf(stderr, "group=%s\nserver_name=%s\n", ktls_group_name(info.group),
+		info.server_name ? info.server_name : "");
+	print_suites("algorithms", conn);
 	print_direction(&info, KTLS_TX);
 	print_direction(&info, KTLS_RX);
 }
@@ -455,9 +530,12 @@ static int talk(struct ktls_conn *conn, int fd, const struct options *options)
 			return die(options->file, strerror(errno));
 		pump.file_len = (uint64_t)stat.st_size;
 	}
+	print_suites("offered", conn);
 	r = ktls_conn_handshake(conn, KTLS_FOREVER);
 	fprintf(stderr, "handshake=%s\n", ktls_strerrorname(r));
 	if (!r) {
+		/* A failure would wipe it. */
+		print_kept(conn, options->export);
 		if (options->listen)
 			take_early_data(conn);
 		run(&pump);
