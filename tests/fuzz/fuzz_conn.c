@@ -409,8 +409,8 @@ static void step_close(struct run *run, struct input *input)
 static void step_freeze(struct run *run, struct input *input)
 {
 	static uint8_t frozen[FROZEN_MAX];
-	int fd = run->conn->fd, r;
 	size_t len, again;
+	int r;
 
 	(void)input;
 	r = ktls_conn_freeze(run->conn, frozen, 0, &len);
@@ -419,7 +419,7 @@ static void step_freeze(struct run *run, struct input *input)
 	assert(!r && len == again);
 	assert(ktls_conn_read(run->conn, bytes, 1, KTLS_NOW, &again) == -ENOTCONN);
 	run->conn = ktls_conn_free(run->conn);
-	r = ktls_conn_thaw(&run->conn, run->opened.config, fd, frozen, len);
+	r = ktls_conn_thaw(&run->conn, run->opened.config, stranger.fd, frozen, len);
 	assert(!r);
 	run->opened.conn = run->conn;
 	check(run, 0);

@@ -152,9 +152,5 @@ void opened_check_failed(struct ktls_conn *conn, int error)
 
 void opened_free(struct opened *opened)
 {
-	if (opened->conn->fd < 0) {
-		close(sockets[1]);
-		sockets[0] = -1;
-	}
 	opened->conn = ktls_conn_free(opened->conn);
 }

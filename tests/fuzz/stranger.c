@@ -137,7 +137,7 @@ static ssize_t stranger_sendmsg(int fd, const struct msghdr *msg, int flags)
 	static uint8_t bytes[SENT_LEN];
 	size_t n;
 
-	assert(fd == stranger.fd && flags & MSG_DONTWAIT && flags & MSG_NOSIGNAL);
+	assert(fd >= 0 && flags & MSG_DONTWAIT && flags & MSG_NOSIGNAL);
 	if (interrupted())
 		return -1;
 	errno = stranger.shut ? EPIPE : stranger.write_error;
@@ -158,7 +158,7 @@ static ssize_t stranger_recvmsg(int fd, struct msghdr *msg, int flags)
 	struct ktls_cursor cursor = { .iov = msg->msg_iov, .count = (int)msg->msg_iovlen };
 	size_t n = ktls_cursor_left(&cursor);
 
-	assert(fd == stranger.fd && flags & MSG_DONTWAIT && n);
+	assert(fd >= 0 && flags & MSG_DONTWAIT && n);
 	if (interrupted())
 		return -1;
 	/* No control message, which the kernel's tls would add. */
@@ -177,7 +177,7 @@ static ssize_t stranger_recvmsg(int fd, struct msghdr *msg, int flags)
 
 static int stranger_shutdown(int fd, int how)
 {
-	assert(fd == stranger.fd && how == SHUT_WR && !stranger.silent);
+	assert(fd >= 0 && how == SHUT_WR && !stranger.silent);
 	assert(stranger.deaf || !stranger.part_len);
 	stranger.shut = true;
 	return 0;

@@ -28,7 +28,7 @@ enum {
 };
 
 struct stranger {
-	int fd; /* the connection's, which is never read or written */
+	int fd; /* that connections are made on: they have their own of it, never read or written */
 	struct kern_keys keys[_KTLS_DIRECTION_N]; /* as the peer uses them */
 	struct ktls_secret secret[_KTLS_DIRECTION_N];
 	size_t payload_max; /* that the peer takes in a record */
