@@ -160,11 +160,13 @@ Test(unit, what_is_no_certificate_or_key_is_refused)
 	struct pki_pem der = pki_der(&good.chain);
 	struct pki_pem half_pem = { good.chain.data, good.chain.len / 2 };
 	struct pki_pem half_der = { der.data, der.len / 2 };
+	struct pki_pem no_base64 = { strndup(good.chain.data, good.chain.len), good.chain.len };
 	struct pki_pem bad[] = {
-		{ (char *)junk, sizeof(junk) }, { (char *)junk, 0 }, half_pem, half_der
+		{ (char *)junk, sizeof(junk) }, { (char *)junk, 0 }, half_pem, half_der, no_base64
 	};
 	struct ktls_config *config = new_config(KTLS_SERVER);
 
+	no_base64.data[good.chain.len / 2] = '*';
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		refused(config, add(config, &bad[i], &good.key), -KTLS_E_BAD_CERTIFICATE, "To do:");
 		refused(config, add(config, &good.chain, &bad[i]), -KTLS_E_BAD_KEY, "To do:");
@@ -175,6 +177,7 @@ Test(unit, what_is_no_certificate_or_key_is_refused)
 	refused(config, add(config, &good.chain, &good.chain), -KTLS_E_BAD_KEY, "To do:");
 	ktls_config_unref(config);
 	gnutls_free(der.data);
+	free(no_base64.data);
 	pki_identity_free(&good);
 }
 
