@@ -116,10 +116,7 @@ static int take_local(struct ktls_conn *conn)
 	gnutls_session_t session = conn->handshake->session;
 	const gnutls_datum_t *leaf = gnutls_certificate_get_ours(session);
 
-	/* It may have been chosen all the same. */
-	if (!leaf || gnutls_session_is_resumed(session))
-		return 0;
-	return ktls_bytes_append(&conn->facts->local, leaf->data, leaf->size);
+	return leaf ? ktls_bytes_append(&conn->facts->local, leaf->data, leaf->size) : 0;
 }
 
 static int take_secrets(struct ktls_conn *conn)

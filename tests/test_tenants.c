@@ -211,26 +211,6 @@ Test(unit, a_connection_keeps_its_tenant_alive)
 	move_and_end(&pair);
 }
 
-/* Where the base never wants the kernel its connections are not prepared for it. */
-Test(unit, offload_is_the_tenants)
-{
-	struct ktls_config *server = tenancy_server("base.example", NULL);
-	struct ktls_config *tenant = tenancy_server("a.example", NULL);
-	struct pair pair;
-	struct ktls_info info;
-
-	cr_assert(!ktls_config_set_offload(tenant, KTLS_TX, KTLS_OFFLOAD_AT_ONCE, 0));
-	tenancy_add(server, "a.example", tenant);
-	pair = tenancy_meet(tenancy_client(NULL, 0), server, "a.example");
-	info = visit_info(pair.conn[PAIR_SERVER]);
-	if (info.reason[KTLS_TX])
-		cr_assert_neq(info.reason[KTLS_TX], KTLS_REASON_POLICY);
-	else
-		cr_assert_eq(info.protection[KTLS_TX], KTLS_PROTECTION_KERNEL);
-	cr_assert_eq(info.reason[KTLS_RX], KTLS_REASON_POLICY);
-	move_and_end(&pair);
-}
-
 /* Tickets */
 
 static bool resumes(struct ktls_config *server, const char *kept_at, const char *brought_to)
