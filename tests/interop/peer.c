@@ -20,6 +20,11 @@
  *   --tickets N                  how many to give, or to take
  *   --ticket-file FILE           server: their keys
  *   --session FILE               client: resumes what is in it, and writes there what came
+ *   --client-auth required       server: of clients, too, a certificate
+ *   --verifier WORD              yes, no, later-yes, later-no: what one of ours says of the peer
+ *   --pin HEX                    a key that the peer may have
+ *   --revocations FILE           client: lists; --require-staple yes
+ *   --staple FILE                server: a response of OCSP
  *   --early-data FILE|BYTES      client: sends the file; server: takes so many bytes, to stdout
  *   --export LABEL               exports 32 bytes, and keeps the certificates
  *   --alpn NAME                  the one application protocol
@@ -31,7 +36,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -44,34 +48,13 @@
 
 #include <ktls/ktls.h>
 
+#include "peer_options.h"
+
 enum {
 	LIMIT_S = 600, /* whoever started us may be gone */
 	LIMIT_BUFFER = 64 * 1024,
 	FRUITLESS_MAX = 4,
-	EXPORT_LEN = 32,
 	PAUSE_MS = 1,
-};
-
-struct options {
-	bool listen;
-	bool echo;
-	unsigned int port;
-	const char *ca;
-	const char *name;
-	const char *cert;
-	const char *key;
-	const char *protocol;
-	const char *cipher;
-	const char *offload;
-	const char *file;
-	const char *visits;
-	const char *tickets;
-	const char *ticket_file;
-	const char *session;
-	const char *early_data;
-	const char *export;
-	const char *alpn;
-	const char *tenant;
 };
 
 struct pump {
@@ -97,151 +80,9 @@ static int die(const char *what, const char *why)
 	return 2;
 }
 
-/* The command line */
-
-static bool parse_options(int argc, char *argv[], struct options *options)
-{
-	const struct {
-		const char *name;
-		const char **value;
-	} table[] = {
-		{ "ca", &options->ca },
-		{ "name", &options->name },
-		{ "cert", &options->cert },
-		{ "key", &options->key },
-		{ "protocol", &options->protocol },
-		{ "cipher", &options->cipher },
-		{ "offload", &options->offload },
-		{ "file", &options->file },
-		{ "visits", &options->visits },
-		{ "tickets", &options->tickets },
-		{ "ticket-file", &options->ticket_file },
-		{ "session", &options->session },
-		{ "early-data", &options->early_data },
-		{ "export", &options->export },
-		{ "alpn", &options->alpn },
-		{ "tenant", &options->tenant },
-	};
-	enum {
-		N = sizeof(table) / sizeof(*table)
-	};
-	struct option longs[N + 2] = { 0 };
-	int code;
-
-	for (int i = 0; i < N; i++)
-		longs[i] = (struct option){ table[i].name, required_argument, NULL, i };
-	longs[N] = (struct option){ "echo", no_argument, NULL, N };
-	while ((code = getopt_long(argc, argv, "", longs, NULL)) >= 0) {
-		if (code > N)
-			return false;
-		if (code == N)
-			options->echo = true;
-		else
-			*table[code].value = optarg;
-	}
-	if (argc - optind != 2)
-		return false;
-	options->listen = !strcmp(argv[optind], "listen");
-	options->port = (unsigned int)atoi(argv[optind + 1]);
-	return options->listen || !strcmp(argv[optind], "connect");
-}
-
-static int set_protocol(struct ktls_config *config, const char *word)
-{
-	enum ktls_protocol protocol = strcmp(word, "1.2") ? KTLS_TLS_1_3 : KTLS_TLS_1_2;
-
-	return ktls_config_set_protocols(config, protocol, protocol);
-}
-
-static int set_cipher(struct ktls_config *config, const char *name)
-{
-	for (unsigned int i = 0; i < _KTLS_CIPHER_N; i++) {
-		enum ktls_cipher cipher = i;
-
-		if (!strcmp(ktls_cipher_name(i), name))
-			return ktls_config_set_ciphers(config, &cipher, 1);
-	}
-	return -EINVAL;
-}
-
-static int set_offload(struct ktls_config *config, const char *word)
-{
-	static const char *const words[_KTLS_OFFLOAD_N] = {
-		[KTLS_OFFLOAD_AUTO] = "auto",	      [KTLS_OFFLOAD_NEVER] = "never",
-		[KTLS_OFFLOAD_AT_ONCE] = "at-once",   [KTLS_OFFLOAD_AT_SENDFILE] = "at-sendfile",
-		[KTLS_OFFLOAD_REQUIRED] = "required",
-	};
-
-	for (unsigned int i = 0; i < _KTLS_OFFLOAD_N; i++) {
-		int r;
-
-		if (!words[i] || strcmp(words[i], word))
-			continue;
-		r = ktls_config_set_offload(config, KTLS_TX, i, 0);
-		/* At the first sendfile only TX can go. */
-		if (r || i == KTLS_OFFLOAD_AT_SENDFILE)
-			return r;
-		return ktls_config_set_offload(config, KTLS_RX, i, 0);
-	}
-	return -EINVAL;
-}
-
-/* "NAME,CERT,KEY,ALPN" */
-static int add_tenant(struct ktls_config *config, const char *words)
-{
-	char name[256], cert[256], key[256], alpn[256];
-	const char *protocols[] = { alpn };
-	struct ktls_config *tenant;
-	int r;
-
-	if (sscanf(words, "%255[^,],%255[^,],%255[^,],%255s", name, cert, key, alpn) != 4)
-		return -EINVAL;
-	r = ktls_config_new(&tenant, KTLS_SERVER);
-	if (r)
-		return r;
-	r = ktls_config_add_identity_file(tenant, cert, key);
-	if (!r)
-		r = ktls_config_set_alpn(tenant, protocols, 1);
-	if (!r)
-		r = ktls_config_add_tenant(config, name, tenant);
-	ktls_config_unref(tenant);
-	return r;
-}
-
-static int set_all(struct ktls_config *config, const struct options *options)
-{
-	int r = 0;
-
-	if (options->protocol)
-		r = set_protocol(config, options->protocol);
-	if (!r && options->cipher)
-		r = set_cipher(config, options->cipher);
-	if (!r && options->offload)
-		r = set_offload(config, options->offload);
-	if (!r && options->ca)
-		r = ktls_config_add_trust_file(config, options->ca);
-	if (!r && options->cert)
-		r = ktls_config_add_identity_file(config, options->cert, options->key);
-	if (!r && options->tickets)
-		r = ktls_config_set_tickets(config, (unsigned int)atoi(options->tickets));
-	if (!r && options->ticket_file)
-		r = ktls_config_set_ticket_file(config, options->ticket_file);
-	if (!r && options->listen && options->early_data)
-		r = ktls_config_set_early_data(config, (uint32_t)atoi(options->early_data));
-	if (!r && options->export)
-		r = ktls_config_add_exporter(config, options->export, EXPORT_LEN);
-	if (!r && options->export)
-		r = ktls_config_set_keep_chain(config);
-	if (!r && options->alpn)
-		r = ktls_config_set_alpn(config, &options->alpn, 1);
-	if (!r && options->tenant)
-		r = add_tenant(config, options->tenant);
-	return r;
-}
-
 /* The socket */
 
-static int open_socket(const struct options *options)
+static int open_socket(const struct peer_options *options)
 {
 	struct sockaddr_in address = {
 		.sin_family = AF_INET,
@@ -294,7 +135,7 @@ static size_t read_small(const char *path, char *ret_bytes)
 }
 
 /* A session is resumed if there is one; early data must be there. */
-static int offer(struct ktls_conn *conn, const struct options *options)
+static int offer(struct ktls_conn *conn, const struct peer_options *options)
 {
 	char bytes[LIMIT_BUFFER];
 	size_t len = options->session ? read_small(options->session, bytes) : 0;
@@ -479,7 +320,7 @@ static void print_suites(const char *key, const struct ktls_conn *conn)
 
 static void print_kept(const struct ktls_conn *conn, const char *label)
 {
-	uint8_t bytes[EXPORT_LEN];
+	uint8_t bytes[PEER_EXPORT_LEN];
 	const void *der;
 	size_t len;
 
@@ -513,7 +354,7 @@ static void print_facts(struct ktls_conn *conn)
 	print_direction(&info, KTLS_RX);
 }
 
-static int talk(struct ktls_conn *conn, int fd, const struct options *options)
+static int talk(struct ktls_conn *conn, int fd, const struct peer_options *options)
 {
 	static struct pump pump;
 	struct stat stat = { 0 };
@@ -531,7 +372,7 @@ static int talk(struct ktls_conn *conn, int fd, const struct options *options)
 		pump.file_len = (uint64_t)stat.st_size;
 	}
 	print_suites("offered", conn);
-	r = ktls_conn_handshake(conn, KTLS_FOREVER);
+	r = peer_verify_handshake(conn, &options->verify);
 	fprintf(stderr, "handshake=%s\n", ktls_strerrorname(r));
 	if (!r) {
 		/* A failure would wipe it. */
@@ -547,7 +388,7 @@ static int talk(struct ktls_conn *conn, int fd, const struct options *options)
 }
 
 /* A connection, from its socket to its end. */
-static int visit(struct ktls_config *config, int fd, const struct options *options)
+static int visit(struct ktls_config *config, int fd, const struct peer_options *options)
 {
 	struct ktls_conn *conn;
 	int r;
@@ -569,17 +410,17 @@ static int visit(struct ktls_config *config, int fd, const struct options *optio
 
 int main(int argc, char *argv[])
 {
-	struct options options = { .name = "localhost", .visits = "1" };
+	struct peer_options options = { .name = "localhost", .visits = "1" };
 	struct ktls_config *config;
 	int fd, r;
 
-	if (!parse_options(argc, argv, &options))
+	if (!peer_options_parse(argc, argv, &options))
 		return die("usage", "peer connect|listen PORT [OPTION...]; see peer.c");
 	alarm(LIMIT_S);
 	r = ktls_config_new(&config, options.listen ? KTLS_SERVER : KTLS_CLIENT);
 	if (r)
 		return die("config", ktls_strerror(r));
-	r = set_all(config, &options);
+	r = peer_options_set(config, &options);
 	if (r)
 		return die("config", *ktls_config_error(config) ? ktls_config_error(config)
 								: ktls_strerror(r));
