@@ -22,6 +22,7 @@ enum {
 	NEEDLE_AT = 70, /* of the PEM, behind its first line and what all keys begin with */
 	MASK = 0x55,
 	PATH_LEN = 64,
+	MAPPING_MAX = 64 << 20, /* larger ones are a sanitizer's own */
 };
 
 struct disguise {
@@ -82,7 +83,8 @@ static size_t count(const uint8_t needle[NEEDLE_LEN])
 	cr_assert(maps && memory);
 	setvbuf(memory, NULL, _IONBF, 0);
 	while (fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) != 3 || strcmp(mode, "rw-p") != 0)
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) != 3 ||
+		    strcmp(mode, "rw-p") != 0 || to - from > MAPPING_MAX)
 			continue;
 		/* Pieces overlap, so that none falls between two. */
 		for (unsigned long at = from; at < to; at += sizeof(bytes) - NEEDLE_LEN) {
