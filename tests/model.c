@@ -76,8 +76,10 @@ static void print(const struct model *model, const char *text)
 		"%u delayed, in %u failed)\n",
 		model->step, text, (unsigned long long)model->seed, model->life,
 		ktls_protocol_name(model->protocol), ktls_cipher_name(model->cipher),
-		model->insecure ? ", insecure" : "", model->faults.delay_in,
-		model->faults.fatal_in);
+		model->verdicts	  ? ", verdicts"
+		: model->insecure ? ", insecure"
+				  : "",
+		model->faults.delay_in, model->faults.fatal_in);
 	for (int i = 0; i < 2; i++)
 		print_end(&model->end[i]);
 	for (unsigned long at = model->step < MODEL_LINES ? 1 : model->step - MODEL_LINES + 1;
@@ -175,7 +177,9 @@ static void set_trust(struct model *model)
 					    identity.key.len));
 	cr_assert(!ktls_config_add_trust(model->end[PAIR_CLIENT].config, authority.data,
 					 authority.len));
-	if (model->insecure)
+	if (model->verdicts)
+		cr_assert(!ktls_config_set_external_verdict(model->end[PAIR_CLIENT].config));
+	else if (model->insecure)
 		cr_assert(!ktls_config_set_insecure_no_verify(model->end[PAIR_CLIENT].config));
 }
 
@@ -226,7 +230,8 @@ static void begin_world(struct model *model, bool kernel)
 	model->cipher = (uint16_t)model_below(&model->random, _KTLS_CIPHER_N);
 	model->alpn = chance(model, 2) ? "model" : NULL;
 	model->early_limit = chance(model, 2) ? 1 + model_below(&model->random, 4096) : 0;
-	model->insecure = chance(model, 5);
+	model->insecure = chance(model, 4);
+	model->verdicts = model->insecure && chance(model, 2);
 	model->session_len = 0;
 	for (int i = 0; i < 2; i++)
 		model->end[i] = (struct model_end){ .fd = -1 };
@@ -292,9 +297,10 @@ static void begin_life(struct model *model)
 
 static bool has_progress(const struct model_end *end, const struct model_end *was)
 {
-	return end->conn != was->conn || end->state != was->state || end->fd != was->fd ||
-	       end->shutdown_done != was->shutdown_done || end->rx_end != was->rx_end ||
-	       end->got != was->got || end->info.records[0] != was->info.records[0] ||
+	return end->conn != was->conn || end->verdict != was->verdict || end->state != was->state ||
+	       end->fd != was->fd || end->shutdown_done != was->shutdown_done ||
+	       end->rx_end != was->rx_end || end->got != was->got ||
+	       end->info.records[0] != was->info.records[0] ||
 	       end->info.records[1] != was->info.records[1];
 }
 

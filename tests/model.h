@@ -92,6 +92,7 @@ struct model_end {
 	int failed; /* the code */
 	char error_text[256];
 	int rx_end;		/* KTLS_EOF or KTLS_CLOSED, once it was read */
+	int verdict;		/* 0, KTLS_WANT_VERDICT once it was asked for, then -EALREADY */
 	bool close_sent;	/* surely */
 	bool end_begun;		/* perhaps */
 	bool shutdown_done;	/* all is with TCP */
@@ -131,7 +132,8 @@ struct model {
 	uint16_t protocol, cipher;
 	const char *alpn;
 	uint32_t early_limit;
-	bool insecure;
+	bool insecure; /* nobody compares names */
+	bool verdicts; /* that the client's caller gives instead */
 	uint8_t session[MODEL_SESSION_MAX];
 	size_t session_len;
 	const char *session_name;

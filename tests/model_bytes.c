@@ -34,6 +34,7 @@ static int some_pieces(struct model *model, const void *bytes, size_t len, struc
 void model_step_handshake(struct model *model, struct model_end *end)
 {
 	bool young = end->state == KTLS_STATE_NEW || end->state == KTLS_STATE_HANDSHAKE;
+	unsigned int may_ask = end->verdict == KTLS_WANT_VERDICT ? 1u << KTLS_WANT_VERDICT : 0;
 	int expected = model_gate(end), r;
 
 	model_begin(model);
@@ -43,8 +44,17 @@ void model_step_handshake(struct model *model, struct model_end *end)
 		model_judge_gated(model, end, r, expected == MODEL_GO_ON ? 0 : expected);
 		return;
 	}
-	model_judge(model, end, r, 1u << KTLS_DONE | 1u << KTLS_WANT_READ | 1u << KTLS_WANT_WRITE,
-		    0, MODEL_MAY_OPEN);
+	if (model->verdicts && !end->index && !end->verdict)
+		may_ask = 1u << KTLS_WANT_VERDICT;
+	if (end->verdict == KTLS_WANT_VERDICT)
+		model_expect(model, r, KTLS_WANT_VERDICT);
+	model_judge(model, end, r,
+		    may_ask | 1u << KTLS_DONE | 1u << KTLS_WANT_READ | 1u << KTLS_WANT_WRITE, 0,
+		    MODEL_MAY_OPEN);
+	model_check(model, r || end->index || !model->verdicts || end->verdict == -EALREADY,
+		    "nobody was asked");
+	if (r == KTLS_WANT_VERDICT)
+		end->verdict = r;
 	model_check(model, (end->state == KTLS_STATE_OPEN) == (r == 0), "%s after that",
 		    ktls_state_name(end->state));
 }

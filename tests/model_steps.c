@@ -162,6 +162,7 @@ static void step_thaw(struct model *model, struct model_end *end)
 	ktls_conn_free(end->conn);
 	end->conn = conn;
 	end->fd = ktls_conn_get_fd(conn);
+	end->verdict = 0; /* it was another's */
 	check_thawed(model, end);
 }
 
@@ -221,6 +222,22 @@ static void step_set(struct model *model, struct model_end *end)
 	r = ktls_conn_set_early_data(end->conn, model->bytes, 1);
 	model_note(model, end, "set_early_data", 1, 0, r);
 	model_check(model, r == late || r == -EINVAL, "it answers %s", ktls_strerrorname(r));
+	model_observe(model, end, MODEL_MAY_NOTHING);
+}
+
+static void step_verdict(struct model *model, struct model_end *end)
+{
+	int expected = end->verdict == KTLS_WANT_VERDICT ? 0
+		       : end->verdict			 ? end->verdict
+							 : -EINVAL;
+	int r;
+
+	model_begin(model);
+	r = ktls_conn_set_verdict(end->conn, 0);
+	model_note(model, end, "set_verdict", 0, 0, r);
+	model_expect(model, r, expected);
+	if (!r)
+		end->verdict = -EALREADY;
 	model_observe(model, end, MODEL_MAY_NOTHING);
 }
 
@@ -343,6 +360,7 @@ void model_step(struct model *model, struct model_end *end)
 		{ step_info, 3, 6 },
 		{ step_get_session, 3, 20 },
 		{ step_set, 3, 6 },
+		{ step_verdict, 40, 1 },
 		{ step_early_data, 3, 20 },
 		{ step_hog, 3, 20 },
 		{ step_leave, 4, 12 },
@@ -393,6 +411,8 @@ void model_step_to_end(struct model *model, struct model_end *end)
 		step_thaw(model, end);
 	else if (end->state == KTLS_STATE_FAILED)
 		model_leave(model, end, false);
+	else if (end->verdict == KTLS_WANT_VERDICT)
+		step_verdict(model, end);
 	else if (model_gate(end) != MODEL_GO_ON)
 		model_step_handshake(model, end);
 	else if (must_only_read(model, end))
