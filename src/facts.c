@@ -194,11 +194,25 @@ static int give(const struct ktls_conn *conn, const struct ktls_bytes *certifica
 	return 0;
 }
 
+/* For whoever is to say whether the peer is good: it is GnuTLS's yet. */
+static int show(const struct ktls_conn *conn, size_t i, const void **ret_der, size_t *ret_len)
+{
+	struct iovec chain[KTLS_CHAIN_MAX];
+
+	if (i >= ktls_verify_chain(conn, chain, KTLS_CHAIN_MAX))
+		return -ENODATA;
+	*ret_der = chain[i].iov_base;
+	*ret_len = chain[i].iov_len;
+	return 0;
+}
+
 int ktls_conn_get_peer_certificate(const struct ktls_conn *conn, size_t i, const void **ret_der,
 				   size_t *ret_len)
 {
 	if (!conn || !ret_der || !ret_len)
 		return -EINVAL;
+	if (conn->verdict == KTLS_VERDICT_ASKED)
+		return show(conn, i, ret_der, ret_len);
 	return give(conn, conn->facts && i < conn->facts->peer_n ? &conn->facts->peer[i] : NULL,
 		    ret_der, ret_len);
 }

@@ -171,8 +171,9 @@ Test(unit, a_longer_chain_than_sixteen_is_not_looked_at)
 static void expect_pause(struct pair *pair, int i, const struct verifying_witness *witness)
 {
 	enum pair_end judge = verifying_judge(i);
+	const void *der = NULL;
 	char byte;
-	size_t n;
+	size_t n = 0;
 	int rc[2];
 
 	verifying_settle(pair, rc);
@@ -182,6 +183,8 @@ static void expect_pause(struct pair *pair, int i, const struct verifying_witnes
 			  KTLS_WANT_VERDICT,
 		  "it cannot be waited for");
 	cr_assert(state_of(pair, judge) == KTLS_STATE_HANDSHAKE);
+	cr_assert(!ktls_conn_get_peer_certificate(pair->conn[judge], 0, &der, &n) && n && der);
+	cr_assert_eq(ktls_conn_get_peer_certificate(pair->conn[judge], 1, &der, &n), -ENODATA);
 	cr_assert_eq(ktls_conn_write(pair->conn[judge], "x", 1, KTLS_NOW, &n), -ENOTCONN);
 	cr_assert_eq(ktls_conn_read(pair->conn[judge], &byte, 1, KTLS_NOW, &n), -ENOTCONN);
 	/* A client of TLS 1.3 has nothing to wait for after its Finished. */

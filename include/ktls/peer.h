@@ -28,8 +28,9 @@ int ktls_config_set_keep_chain(struct ktls_config *config);
 /*
  * The peer's certificate number i as DER, leaf first, in the order in which it sent them, unless it
  * sent more than 16; of a session that was resumed, those of the first handshake. Verified only as
- * far as the config says. *ret_der lives as long as the connection. -ENODATA: there is no such one,
- * or it was not kept; -ENOTCONN before OPEN, or how it failed before; -EINVAL.
+ * far as the config says. *ret_der lives as long as the connection. While KTLS_WANT_VERDICT is
+ * answered they are there whether kept or not, until the verdict is given. -ENODATA: there is no
+ * such one, or it was not kept; -ENOTCONN before OPEN, or how it failed before; -EINVAL.
  */
 int ktls_conn_get_peer_certificate(const struct ktls_conn *conn, size_t i, const void **ret_der,
 				   size_t *ret_len);
