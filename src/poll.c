@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 
+#include <ktls/listener.h>
 #include <ktls/poll.h>
 #include <ktls/socket.h>
 
@@ -208,6 +209,13 @@ struct ktls_handle ktls_handle_of_conn(struct ktls_conn *conn)
 				     .object = conn };
 }
 
+struct ktls_handle ktls_handle_of_listener(struct ktls_listener *listener)
+{
+	return (struct ktls_handle){ .kind = listener ? KTLS_HANDLE_LISTENER : KTLS_HANDLE_NONE,
+				     .fd = -1,
+				     .object = listener };
+}
+
 struct ktls_handle ktls_handle_of_fd(int fd)
 {
 	return (struct ktls_handle){ .kind = KTLS_HANDLE_FD, .fd = fd };
@@ -216,7 +224,8 @@ struct ktls_handle ktls_handle_of_fd(int fd)
 static bool is_none(const struct ktls_handle *handle)
 {
 	return handle->kind == KTLS_HANDLE_NONE ||
-	       (handle->kind == KTLS_HANDLE_CONN && !handle->object);
+	       (!handle->object &&
+		(handle->kind == KTLS_HANDLE_CONN || handle->kind == KTLS_HANDLE_LISTENER));
 }
 
 static struct ask ask_fd(uint32_t query)
@@ -238,6 +247,9 @@ static struct ask ask_handle(const struct ktls_handle *handle, uint32_t query, u
 	if (handle->kind == KTLS_HANDLE_CONN) {
 		ask = ask_conn(conn, query, pauses);
 		*ret_fd = conn->state == KTLS_STATE_FROZEN ? -1 : ktls_conn_get_fd(conn);
+	} else if (handle->kind == KTLS_HANDLE_LISTENER) {
+		ask = ask_fd(query & KTLS_POLL_READ);
+		*ret_fd = ktls_listener_get_fd(handle->object);
 	} else if (handle->kind == KTLS_HANDLE_FD) {
 		ask = ask_fd(query);
 		*ret_fd = handle->fd;

@@ -15,7 +15,7 @@
  *   address.h  an IP address and a port        verify.h    who the peer may be
  *   resolve.h  names to addresses              poll.h      waiting for many
  *   source.h   where configs come from         peer.h      what it showed, exported secrets
- *   version.h  which library this is
+ *   listener.h connections that come           version.h   which library this is
  */
 
 #include <ktls/address.h>
@@ -25,6 +25,7 @@
 #include <ktls/freeze.h>
 #include <ktls/info.h>
 #include <ktls/limits.h>
+#include <ktls/listener.h>
 #include <ktls/peer.h>
 #include <ktls/poll.h>
 #include <ktls/probe.h>

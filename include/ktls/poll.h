@@ -3,7 +3,7 @@
 #define KTLS_POLL_H
 
 /*
- * Waiting for many: connections and plain descriptors side by side. A connection
+ * Waiting for many: connections, listeners and plain descriptors side by side. A connection
  * may hold what its socket does not show, and a socket may show what is no use yet; this knows
  * both. For loops of other kinds (epoll, io_uring, a library's) there is what a connection waits
  * for.
@@ -22,6 +22,8 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
+struct ktls_listener;
+
 enum ktls_poll_limit {
 	KTLS_POLL_MAX = 1024, /* handles at once */
 };
@@ -39,6 +41,7 @@ enum ktls_handle_kind {
 	KTLS_HANDLE_NONE = 0, /* skipped */
 	KTLS_HANDLE_CONN,
 	KTLS_HANDLE_FD,
+	KTLS_HANDLE_LISTENER, /* READ: one of its accepts is worth calling */
 	_KTLS_HANDLE_N,
 };
 
@@ -51,6 +54,7 @@ struct ktls_handle {
 
 /* The handle of it, which it must outlive; of NULL: NONE. */
 struct ktls_handle ktls_handle_of_conn(struct ktls_conn *conn);
+struct ktls_handle ktls_handle_of_listener(struct ktls_listener *listener);
 struct ktls_handle ktls_handle_of_fd(int fd);
 
 /*

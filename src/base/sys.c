@@ -16,4 +16,5 @@ struct ktls_sys ktls_sys = {
 	.fstat = fstat,
 	.poll = poll,
 	.shutdown = shutdown,
+	.accept4 = accept4,
 };

@@ -26,6 +26,7 @@ struct ktls_sys {
 	int (*fstat)(int fd, struct stat *ret_stat);
 	int (*poll)(struct pollfd *fds, nfds_t n, int timeout_ms);
 	int (*shutdown)(int fd, int how);
+	int (*accept4)(int fd, struct sockaddr *address, socklen_t *len, int flags);
 };
 
 extern struct ktls_sys ktls_sys;
