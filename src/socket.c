@@ -16,6 +16,8 @@
 #include <ktls/transport.h>
 
 #include "base/deadline.h"
+#include "base/fd.h"
+#include "base/secret.h"
 #include "config.h"
 #include "conn.h"
 #include "dial.h"
@@ -92,19 +94,20 @@ int ktls_conn_dial_address(struct ktls_conn **ret_conn, struct ktls_config *conf
 
 static int dial_step(struct ktls_conn *conn)
 {
-	int fd, r = ktls_dial_step(conn->dial, &fd);
+	_cleanup_(ktls_fd_close) int fd = -EBADF;
+	int r = ktls_dial_step(conn->dial, &fd);
 
 	if (r > 0)
 		return r;
-	if (!r) {
-		r = ktls_conn_set_fd(conn, fd);
-		if (!r)
-			conn->dial = ktls_dial_free(conn->dial);
-		if (!r)
-			ktls_conn_set_state(conn, KTLS_STATE_NEW);
-		return r;
-	}
-	return ktls_conn_fail(conn, r, "%s", ktls_dial_error(conn->dial));
+	if (r < 0)
+		return ktls_conn_fail(conn, r, "%s", ktls_dial_error(conn->dial));
+	r = ktls_conn_set_fd(conn, fd);
+	if (r < 0)
+		return ktls_conn_fail_io(conn, r, "connecting");
+	ktls_fd_steal(&fd);
+	conn->dial = ktls_dial_free(conn->dial);
+	ktls_conn_set_state(conn, KTLS_STATE_NEW);
+	return 0;
 }
 
 int ktls_conn_connect(struct ktls_conn *conn, uint64_t deadline_ns)

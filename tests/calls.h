@@ -15,6 +15,9 @@ void calls_join_pieces(enum ktls_offload offload);
 /* Of a list that was written in part, the caller goes on at the right byte of the right piece. */
 void calls_go_on_in_the_middle(enum ktls_offload offload);
 
+/* Over the kernel: system calls get the caller's own memory, so nothing is copied on the way. */
+void calls_pass_memory_on(void);
+
 /* A record that arrives byte by byte under reads that never wait. */
 void calls_read_a_trickle(enum ktls_offload offload);
 

@@ -25,6 +25,12 @@ Test(kernel, a_list_goes_on_in_the_middle_of_a_piece)
 	calls_go_on_in_the_middle(KTLS_OFFLOAD_REQUIRED);
 }
 
+Test(kernel, the_callers_memory_is_what_the_kernel_reads_and_fills)
+{
+	kit_require_tls();
+	calls_pass_memory_on();
+}
+
 Test(kernel, ten_thousand_reads_that_never_wait_do_no_harm_to_a_record)
 {
 	kit_require_tls();

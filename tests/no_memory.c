@@ -228,10 +228,6 @@ int main(int argc, char **argv)
 	struct pair pairs[PAIRS];
 	int file_fd = memfd_create("file", MFD_CLOEXEC);
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	printf("the sanitizer has its own malloc: skipped\n");
-	return SKIPPED;
-#endif
 	if (kernel && (ktls_probe(&probe, sizeof(probe)) || probe.ulp)) {
 		printf("this kernel has no tls: skipped\n");
 		return SKIPPED;

@@ -113,6 +113,17 @@ void pair_configs(const struct pair_options *options, struct ktls_config *config
 	}
 }
 
+struct pair pair_on(const struct pair_options *options, const int fd[2])
+{
+	struct pair pair = { .fd = { fd[0], fd[1] } };
+
+	pair_configs(options, pair.config);
+	for (int end = 0; end < 2; end++)
+		cr_assert(!ktls_conn_adopt(&pair.conn[end], pair.config[end], fd[end]));
+	cr_assert(!ktls_conn_set_server_name(pair.conn[PAIR_CLIENT], "localhost"));
+	return pair;
+}
+
 struct pair pair_new(const struct pair_options *options)
 {
 	struct ktls_config *config[2];

@@ -52,6 +52,8 @@ void pair_configs(const struct pair_options *options, struct ktls_config *ret_co
 
 /* The same with sockets and connections in state NEW. */
 struct pair pair_new(const struct pair_options *options);
+/* The same on sockets of the test's own, which it takes over. */
+struct pair pair_on(const struct pair_options *options, const int fd[2]);
 /* The same from configs of the test's own, whose references it takes over; no name: NULL. */
 struct pair pair_join(struct ktls_config *client, struct ktls_config *server, const char *name,
 		      int buffer_bytes);
