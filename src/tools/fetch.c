@@ -5,12 +5,10 @@
  * close_notify of TLS. A connection that just ends is never taken for the end of a file.
  */
 
+#include <errno.h>
 #include <inttypes.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <poll.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "fetch.h"
 #include "http.h"
@@ -38,75 +36,31 @@ static void free_reader(struct http_reader **reader)
 	*reader = http_reader_free(*reader);
 }
 
-/* Waits until a connection is made. 0 or -errno. */
-static int wait_connected(int fd, uint64_t deadline_ns)
-{
-	struct pollfd pollfd = { .fd = fd, .events = POLLOUT };
-	int error = 0;
-	socklen_t len = sizeof(error);
-
-	for (;;) {
-		uint64_t now_ns = ktls_deadline_in(0);
-		uint64_t left_ms =
-			now_ns < deadline_ns ? (deadline_ns - now_ns - 1) / 1000000 + 1 : 0;
-		int n = poll(&pollfd, 1, left_ms < INT32_MAX ? (int)left_ms : INT32_MAX);
-
-		if (n > 0)
-			break;
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (!n && ktls_deadline_in(0) >= deadline_ns)
-			return -ETIMEDOUT;
-	}
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len))
-		return -errno;
-	return -error;
-}
-
-/* A connected socket, or -errno. */
-static int connect_to(const struct addrinfo *at, uint64_t deadline_ns)
-{
-	_cleanup_(tool_fd_close) int fd =
-		socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-	int r = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, at->ai_addr, at->ai_addrlen))
-		r = errno == EINPROGRESS || errno == EINTR ? wait_connected(fd, deadline_ns)
-							   : -errno;
-	return r ? r : tool_fd_steal(&fd);
-}
-
-static int connect_any(const struct fetch *fetch, int *ret_fd)
-{
-	const struct address *address = &fetch->url->address;
-	struct addrinfo hints = { .ai_flags = AI_NUMERICSERV, .ai_socktype = SOCK_STREAM };
-	struct addrinfo *list;
-	int r = getaddrinfo(address->host, address->port, &hints, &list);
-
-	if (r)
-		return tool_fail(TOOL_EXIT_RESOLVE, command, "%s: %s", address->host,
-				 r == EAI_SYSTEM ? strerror(errno) : gai_strerror(r));
-	for (const struct addrinfo *at = list; at; at = at->ai_next) {
-		r = connect_to(at, fetch->deadline_ns);
-		if (r >= 0)
-			break;
-	}
-	freeaddrinfo(list);
-	if (r == -ETIMEDOUT && ktls_deadline_in(0) >= fetch->deadline_ns)
-		return tool_fail(TOOL_EXIT_TIMEOUT, command, "%s: no connection in time",
-				 address->host);
-	if (r < 0)
-		return tool_fail(TOOL_EXIT_CONNECT, command, "%s port %s: %s", address->host,
-				 address->port, strerror(-r));
-	*ret_fd = r;
-	return 0;
-}
-
 static int fail_timeout(const char *what)
 {
 	return tool_fail(TOOL_EXIT_TIMEOUT, command, "%s: the time given has passed", what);
+}
+
+/* A connection to one of the host's addresses. */
+static int connect_any(const struct fetch *fetch, struct ktls_conn **ret_conn)
+{
+	const struct address *address = &fetch->url->address;
+	int code = TOOL_EXIT_CONNECT, r;
+
+	r = ktls_conn_dial(ret_conn, fetch->config, address->host,
+			   (uint16_t)strtoul(address->port, NULL, 10));
+	if (r)
+		return tool_fail(TOOL_EXIT_FAILED, command, "%s port %s: %s", address->host,
+				 address->port, ktls_strerror(r));
+	r = ktls_conn_connect(*ret_conn, fetch->deadline_ns);
+	if (!r)
+		return 0;
+	if (r == KTLS_TIMEDOUT)
+		return tool_fail(TOOL_EXIT_TIMEOUT, command, "%s: no connection in time",
+				 address->host);
+	if (r == -KTLS_E_NO_HOST || r == -KTLS_E_RESOLVER)
+		code = TOOL_EXIT_RESOLVE;
+	return tool_fail(code, command, "%s", ktls_conn_error(*ret_conn));
 }
 
 static int fail_handshake(struct ktls_conn *conn, int status)
@@ -298,7 +252,6 @@ static int run_transfer(struct transfer *transfer)
 
 int fetch_run(const struct fetch *fetch)
 {
-	_cleanup_(tool_fd_close) int fd = -EBADF;
 	_cleanup_(free_conn) struct ktls_conn *conn = NULL;
 	_cleanup_(free_reader) struct http_reader *reader = http_reader_new(HTTP_KIND_RESPONSE);
 	struct transfer transfer = { .fetch = fetch, .output = OUTPUT_NULL };
@@ -306,15 +259,9 @@ int fetch_run(const struct fetch *fetch)
 
 	if (!reader)
 		return tool_fail(TOOL_EXIT_FAILED, command, "%s", strerror(ENOMEM));
-	r = connect_any(fetch, &fd);
+	r = connect_any(fetch, &conn);
 	if (r)
 		return r;
-	r = ktls_conn_new(&conn, fetch->config, fd);
-	if (!r)
-		r = ktls_conn_set_server_name(conn, fetch->url->address.host);
-	if (r)
-		return tool_fail(TOOL_EXIT_FAILED, command, "%s: %s", fetch->url->address.host,
-				 ktls_strerror(r));
 	r = ktls_conn_handshake(conn, fetch->deadline_ns);
 	if (r)
 		return fail_handshake(conn, r);

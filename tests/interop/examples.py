@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-The programs of examples/, which the README shows: against each other, curl and `openssl s_server`.
-EXAMPLE_FETCH and EXAMPLE_SERVE name them.
+The programs of examples/: against each other, curl, `openssl s_server` and s_client. EXAMPLE_FETCH,
+EXAMPLE_SERVE and so on name them.
 """
 
+import concurrent.futures
 import os
+import socket
+import ssl
 
 import kit
 
@@ -57,7 +60,85 @@ def fetch_from_a_stranger():
     kit.check(client.out.read_bytes() == b'', 'something came from a stranger')
 
 
+def start_hello(*how):
+    return kit.start_server(lambda port: [os.environ['EXAMPLE_HELLO'], port, *how])
+
+
+def curl_is_told_hello_if_it_is_told_to_be_insecure():
+    _, port = start_hello()
+    url = 'https://127.0.0.1:%d/' % port
+    got = kit.Process('curl', '-sS', '--insecure', url).run()
+    kit.check(got.out.read_bytes() == b'hello!\n', 'it was told %r' % got.out.read_bytes())
+    kit.check(kit.Process('curl', '-sS', url).wait() == 60, 'curl trusts a stranger')
+
+
+def hello_in_plaintext_is_the_same():
+    _, port = start_hello('plaintext')
+    got = kit.Process('curl', '-sS', 'http://127.0.0.1:%d/' % port).run()
+    kit.check(got.out.read_bytes() == b'hello!\n', 'it was told %r' % got.out.read_bytes())
+
+
+def silent_clients_hold_up_nobody():
+    _, port = start_hello()
+    silent = [socket.create_connection(('127.0.0.1', port)) for _ in range(200)]
+    got = kit.Process('curl', '-sS', '--max-time', '5', '--insecure',
+                      'https://127.0.0.1:%d/' % port).run()
+    kit.check(got.out.read_bytes() == b'hello!\n', 'it was told %r' % got.out.read_bytes())
+    for one in silent:
+        one.close()
+
+
+def many_servers_are_asked_at_once():
+    file = kit.payload(SIZE)
+    ports = [start_serve(file)[1] for _ in range(4)] + [kit.openssl_server('-www')[1]]
+    hosts = [word for port in ports for word in ('localhost', port)]
+    said = kit.Process(os.environ['EXAMPLE_POLL'], kit.path('ca.pem'), *hosts).run()
+    lines = said.out.read_text().splitlines()
+    kit.check(len(lines) == 5 and all(line.endswith(', whole') for line in lines),
+              'poll said: %r' % lines)
+    kit.check(sum(': %d bytes' % (SIZE + 44) in line for line in lines) == 4,
+              'poll said: %r' % lines)
+
+
+def one_that_is_not_there_does_not_hold_up_the_others():
+    _, port = start_serve(kit.payload(SIZE))
+    said = kit.Process(os.environ['EXAMPLE_POLL'], kit.path('ca.pem'), 'localhost', kit.free_port(),
+                       'localhost', port)
+    kit.check(said.wait() == 1, 'all went well')
+    text = said.out.read_text()
+    kit.check('whole' in text and 'refused' in text.lower(), 'poll said: %s' % text)
+
+
+def echo(port, words):
+    """One client, which sends all before it reads."""
+    context = ssl.create_default_context(cafile=str(kit.path('ca.pem')))
+    with socket.create_connection(('localhost', port), kit.LIMIT_S) as plain:
+        with context.wrap_socket(plain, server_hostname='localhost') as client:
+            client.sendall(words)
+            got = b''
+            while len(got) < len(words):
+                got += client.recv(65536)
+            client.unwrap()
+    return got == words
+
+
+def a_loop_of_ones_own_serves_many():
+    _, port = kit.start_server(lambda port: [os.environ['EXAMPLE_EPOLL'], port, kit.path('ec.pem'),
+                                             kit.path('ec.key')])
+    silent = [socket.create_connection(('localhost', port)) for _ in range(20)]
+    words = [b'%d' % i * 5000 for i in range(20)]
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        kit.check(all(pool.map(lambda some: echo(port, some), words)), 'not what was sent')
+    for one in silent:
+        one.close()
+
+
 if __name__ == '__main__':
     kit.main([(case.__name__.replace('_', ' '), case)
               for case in (curl_from_serve, fetch_from_serve, fetch_from_openssl,
-                           fetch_from_a_stranger)], 'curl')
+                           fetch_from_a_stranger,
+                           curl_is_told_hello_if_it_is_told_to_be_insecure,
+                           hello_in_plaintext_is_the_same, silent_clients_hold_up_nobody,
+                           many_servers_are_asked_at_once,
+                           one_that_is_not_there_does_not_hold_up_the_others,
+                           a_loop_of_ones_own_serves_many)], 'curl')
