@@ -6,16 +6,19 @@
  * libktls: TLS connections whose records the Linux kernel protects, where it can. The whole
  * product:
  *
- *   error.h    how calls answer                info.h      what can be known of a connection
- *   config.h   what is decided before one      limits.h    how its keys and records are used
- *   conn.h     a connection                    session.h   resumption, early data
- *   socket.h   where its socket comes from     transport.h functions instead of one
- *   probe.h    what this kernel can do         tickets.h   the keys that servers share
- *   freeze.h   a connection as bytes           suites.h    groups, FIPS, suites by name
- *   address.h  an IP address and a port        verify.h    who the peer may be
- *   resolve.h  names to addresses              poll.h      waiting for many
- *   source.h   where configs come from         peer.h      what it showed, exported secrets
- *   listener.h connections that come           version.h   which library this is
+ *   before a connection                        a connection
+ *   config.h   what is decided                  conn.h      handshake, bytes, end
+ *   verify.h   who the peer may be              socket.h    dialed, or on a socket of its own
+ *   suites.h   groups, FIPS, suites by name     listener.h  accepted
+ *   limits.h   how keys and records are used    transport.h over the caller's functions
+ *   session.h  resumption, early data           poll.h      waiting for many
+ *   tickets.h  the keys that servers share      peer.h      what it showed, exported secrets
+ *   source.h   where configs come from          freeze.h    as bytes, for another process
+ *
+ *   everywhere
+ *   error.h    how calls answer                 address.h   an IP address and a port
+ *   info.h     what can be known                resolve.h   names to addresses
+ *   probe.h    what this kernel can do          version.h   which library this is
  */
 
 #include <ktls/address.h>
