@@ -445,7 +445,7 @@ static size_t room_to_fill(const struct ktls_conn *conn, struct ktls_half *half)
 static int fill(struct ktls_conn *conn, struct ktls_half *half)
 {
 	struct ktls_user *user = &half->user;
-	size_t n;
+	size_t room, n;
 	int r;
 
 	if (user->ended)
@@ -453,7 +453,8 @@ static int fill(struct ktls_conn *conn, struct ktls_half *half)
 	r = take_buffer(conn, half);
 	if (r)
 		return r;
-	r = ktls_transport_receive(conn, user->buffer + user->end, room_to_fill(conn, half), &n);
+	room = room_to_fill(conn, half); /* which may move what is there */
+	r = ktls_transport_receive(conn, user->buffer + user->end, room, &n);
 	if (!r && n) {
 		user->end += (uint32_t)n;
 		return 0;
