@@ -24,6 +24,7 @@ enum {
 	TRICKLE_READS = 2, /* after each byte */
 	BUFFERS = 8192,
 	RECORD_MAX = 16384,
+	RECORDS_HELD = 2, /* at most, above TCP */
 	MANY = 1 << 22,
 	SHORT_MS = 20,
 	PATIENCE_MS = 20000,
@@ -326,9 +327,13 @@ void calls_press_back(enum ktls_offload offload)
 			quiet = n ? 0 : quiet + 1;
 			sent += n;
 		}
-		cr_assert(sent <= room(&pair) + RECORD_MAX, "%zu", sent);
-		cr_assert_eq(ktls_conn_write(pair.conn[0], bytes + sent, 1, KTLS_NOW, &n),
-			     KTLS_WANT_WRITE);
+		/* Little may still fit where much does not. */
+		do {
+			r = ktls_conn_write(pair.conn[0], bytes, 1, KTLS_NOW, &n);
+			sent += n;
+			cr_assert(sent <= room(&pair) + RECORDS_HELD * RECORD_MAX, "%zu", sent);
+		} while (!r);
+		cr_assert_eq(r, KTLS_WANT_WRITE);
 		cr_assert_eq(n, 0);
 		pair_free(&pair);
 	}
