@@ -21,7 +21,7 @@ ROOMS = {
     'src/base/': ['include/ktls/'],
     'ktls/': ['include/ktls/', 'src/base/'],
     'uring/': ['include/ktls/', 'src/base/'],
-    'src/': ['include/ktls/', 'src/base/', 'ktls/kern.h', 'uring/'],
+    'src/': ['include/ktls/', 'src/base/', 'ktls/kern.h', 'uring/uring.h'],
     'src/tools/': ['include/ktls/'],
     'bench/': ['include/ktls/'],
     'examples/': ['include/ktls/'],
