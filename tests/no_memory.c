@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +22,8 @@
 
 #include <ktls/ktls.h>
 
+#include "refusing.h"
+
 enum {
 	PAIRS = 4, /* one a cipher */
 	ROUNDS = 1000000,
@@ -30,54 +31,6 @@ enum {
 	FILE_LEN = 100000,
 	SKIPPED = 77,
 };
-
-static atomic_bool failing;
-static atomic_ulong refused;
-
-/* The allocator: glibc's own, until it fails. */
-
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t n, size_t size);
-void *__libc_realloc(void *old, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
-
-static bool refuses(void)
-{
-	if (!failing)
-		return false;
-	refused++;
-	errno = ENOMEM;
-	return true;
-}
-
-void *malloc(size_t size)
-{
-	return refuses() ? NULL : __libc_malloc(size);
-}
-
-void *calloc(size_t n, size_t size)
-{
-	return refuses() ? NULL : __libc_calloc(n, size);
-}
-
-void *realloc(void *old, size_t size)
-{
-	return refuses() ? NULL : __libc_realloc(old, size);
-}
-
-int posix_memalign(void **ret_memory, size_t alignment, size_t size)
-{
-	void *memory = refuses() ? NULL : __libc_memalign(alignment, size);
-
-	if (memory)
-		*ret_memory = memory;
-	return memory ? 0 : ENOMEM;
-}
-
-void *aligned_alloc(size_t alignment, size_t size)
-{
-	return refuses() ? NULL : __libc_memalign(alignment, size);
-}
 
 /* Connections */
 
@@ -90,7 +43,7 @@ __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *form
 {
 	va_list args;
 
-	failing = false;
+	refusing = false;
 	va_start(args, format);
 	vfprintf(stderr, format, args);
 	va_end(args);
@@ -236,7 +189,7 @@ int main(int argc, char **argv)
 		die("a file: %s", strerror(errno));
 	for (int i = 0; i < PAIRS; i++)
 		pairs[i] = open_pair((enum ktls_cipher)i, kernel);
-	failing = true;
+	refusing = true;
 	for (unsigned long i = 0; i < rounds; i++)
 		carry(&pairs[i % PAIRS], i / PAIRS % 2, 1 + i % LEN);
 	for (int i = 0; i < PAIRS; i++) {
@@ -244,7 +197,7 @@ int main(int argc, char **argv)
 		expect_no_more(&pairs[i]);
 		end(&pairs[i]);
 	}
-	failing = false;
+	refusing = false;
 	for (int i = 0; i < PAIRS; i++)
 		for (int role = 0; role < 2; role++)
 			ktls_config_unref(pairs[i].config[role]);
