@@ -397,10 +397,10 @@ int ktls_conn_set_fd(struct ktls_conn *conn, int fd)
 void ktls_conn_close_fd(struct ktls_conn *conn)
 {
 	_cleanup_(kern_sigpipe_release) struct kern_sigpipe sigpipe = { .held = false };
+	const struct ktls_protect *protect = conn->half[KTLS_TX].protect;
 
-	if (conn->fd < 0)
-		return;
-	kern_sigpipe_hold(&sigpipe);
+	if (protect && protect->protection == KTLS_PROTECTION_KERNEL)
+		kern_sigpipe_hold(&sigpipe);
 	ktls_fd_close(&conn->fd);
 }
 
