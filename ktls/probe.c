@@ -22,6 +22,7 @@
 
 #include "base/deadline.h"
 #include "base/fd.h"
+#include "base/sized.h"
 #include "base/sys.h"
 #include "ktls/kern.h"
 
@@ -441,11 +442,8 @@ unsigned int kern_probe_reason(const struct ktls_probe *probe, unsigned int prot
 
 int ktls_probe(struct ktls_probe *ret_probe, size_t size)
 {
-	const size_t known = size < sizeof(struct ktls_probe) ? size : sizeof(struct ktls_probe);
-
 	if (!ret_probe || !size)
 		return -EINVAL;
-	memcpy(ret_probe, kern_probe(), known);
-	memset((uint8_t *)ret_probe + known, 0, size - known);
+	ktls_sized_copy(ret_probe, size, kern_probe(), sizeof(struct ktls_probe));
 	return 0;
 }

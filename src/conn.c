@@ -18,6 +18,7 @@
 
 #include "base/fd.h"
 #include "base/secret.h"
+#include "base/sized.h"
 #include "config.h"
 #include "conn.h"
 #include "dial.h"
@@ -311,17 +312,6 @@ void ktls_conn_open_plain(struct ktls_conn *conn)
 
 /* Birth, death, and what can be asked at any time */
 
-static int make_nonblocking(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags < 0)
-		return -errno;
-	if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-		return -errno;
-	return 0;
-}
-
 static int check_socket(int fd)
 {
 	int type;
@@ -383,7 +373,7 @@ int ktls_conn_make(struct ktls_conn **ret_conn, struct ktls_config *config)
 
 int ktls_conn_set_fd(struct ktls_conn *conn, int fd)
 {
-	int r = make_nonblocking(fd);
+	int r = ktls_fd_make_nonblocking(fd);
 
 	if (r < 0)
 		return r;
@@ -478,7 +468,7 @@ int ktls_conn_set_server_name(struct ktls_conn *conn, const char *name)
 
 	if (!conn || !name || conn->config->role != KTLS_CLIENT)
 		return -EINVAL;
-	if (conn->state != KTLS_STATE_NEW && conn->state != KTLS_STATE_CONNECTING)
+	if (ktls_conn_has_begun(conn))
 		return -EISCONN;
 	r = ktls_name_canonical(name, &copy);
 	if (r < 0)
@@ -523,9 +513,7 @@ int ktls_conn_get_info(const struct ktls_conn *conn, struct ktls_info *ret_info,
 		info.bytes[d] = half->bytes;
 		info.key_updates[d] = half->key_updates;
 	}
-	if (size > sizeof(info))
-		memset((uint8_t *)ret_info + sizeof(info), 0, size - sizeof(info));
-	memcpy(ret_info, &info, size < sizeof(info) ? size : sizeof(info));
+	ktls_sized_copy(ret_info, size, &info, sizeof(info));
 	return 0;
 }
 

@@ -237,6 +237,12 @@ int ktls_conn_fail_alert(struct ktls_conn *conn, int error, enum ktls_alert aler
 /* The same for a system call or protection that failed while `what` was going on. */
 int ktls_conn_fail_io(struct ktls_conn *conn, int r, const char *what);
 
+/* Whether the handshake has: what it depends on is not changed any more. */
+static inline bool ktls_conn_has_begun(const struct ktls_conn *conn)
+{
+	return conn->state != KTLS_STATE_NEW && conn->state != KTLS_STATE_CONNECTING;
+}
+
 /* 0 if the state has keys; the same error again once it has failed. */
 int ktls_conn_check_open(const struct ktls_conn *conn);
 

@@ -71,7 +71,7 @@ int ktls_conn_set_early_data(struct ktls_conn *conn, const void *data, size_t le
 	if (!conn || (!data && len) || conn->config->role != KTLS_CLIENT || !conn->resume ||
 	    !conn->resume->offer.len)
 		return -EINVAL;
-	if (conn->state != KTLS_STATE_NEW && conn->state != KTLS_STATE_CONNECTING)
+	if (ktls_conn_has_begun(conn))
 		return -EISCONN;
 	ktls_bytes_free(&conn->resume->early);
 	return len ? ktls_bytes_append(&conn->resume->early, data, len) : 0;

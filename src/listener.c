@@ -17,6 +17,7 @@
 #include "base/deadline.h"
 #include "base/fd.h"
 #include "base/secret.h"
+#include "base/sized.h"
 #include "base/sys.h"
 #include "config.h"
 #include "listener.h"
@@ -113,7 +114,7 @@ static int check_listens(int fd)
 int ktls_listener_new_fd(struct ktls_listener **ret_listener, struct ktls_config *config, int fd)
 {
 	_cleanup_(ktls_fd_close) int own = -EBADF;
-	int r, flags;
+	int r;
 
 	if (!ret_listener)
 		return -EINVAL;
@@ -123,10 +124,10 @@ int ktls_listener_new_fd(struct ktls_listener **ret_listener, struct ktls_config
 	if (r < 0)
 		return r;
 	own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	flags = own < 0 ? -1 : fcntl(own, F_GETFL);
-	if (flags < 0 || fcntl(own, F_SETFL, flags | O_NONBLOCK) < 0)
+	if (own < 0)
 		return -errno;
-	return make(ret_listener, config, &own);
+	r = ktls_fd_make_nonblocking(own);
+	return r < 0 ? r : make(ret_listener, config, &own);
 }
 
 struct ktls_listener *ktls_listener_free(struct ktls_listener *listener)
@@ -195,9 +196,7 @@ int ktls_listener_get_stats(const struct ktls_listener *listener,
 	stats.timed_out = listener->timed_out;
 	stats.given_up = listener->given_up;
 	stats.waiting = listener->waiting;
-	if (size > sizeof(stats))
-		memset((uint8_t *)ret_stats + sizeof(stats), 0, size - sizeof(stats));
-	memcpy(ret_stats, &stats, size < sizeof(stats) ? size : sizeof(stats));
+	ktls_sized_copy(ret_stats, size, &stats, sizeof(stats));
 	return 0;
 }
 

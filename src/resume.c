@@ -134,7 +134,7 @@ int ktls_conn_set_session(struct ktls_conn *conn, const void *data, size_t len)
 
 	if (!conn || !data || conn->config->role != KTLS_CLIENT || conn->config->insecure_plaintext)
 		return -EINVAL;
-	if (conn->state != KTLS_STATE_NEW && conn->state != KTLS_STATE_CONNECTING)
+	if (ktls_conn_has_begun(conn))
 		return -EISCONN;
 	if (!session_fits(conn, data, len))
 		return -KTLS_E_BAD_SESSION;

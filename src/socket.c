@@ -18,6 +18,7 @@
 #include "base/deadline.h"
 #include "base/fd.h"
 #include "base/secret.h"
+#include "base/sized.h"
 #include "config.h"
 #include "conn.h"
 #include "dial.h"
@@ -159,7 +160,7 @@ int ktls_conn_new_over(struct ktls_conn **ret_conn, struct ktls_config *config,
 		ktls_conn_free(conn);
 		return -ENOMEM;
 	}
-	memcpy(conn->transport, transport, size < sizeof(*transport) ? size : sizeof(*transport));
+	ktls_sized_copy(conn->transport, sizeof(*conn->transport), transport, size);
 	*ret_conn = conn;
 	return 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Reading what a file holds; see fd.h. */
+/* What takes more than a line; see fd.h. */
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "base/fd.h"
 
@@ -20,5 +21,16 @@ int ktls_fd_read_all(int fd, void *buf, size_t size, size_t *ret_len)
 			return 0;
 		*ret_len += (size_t)n;
 	}
+	return 0;
+}
+
+int ktls_fd_make_nonblocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags < 0)
+		return -errno;
+	if (!(flags & O_NONBLOCK) && fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
 	return 0;
 }

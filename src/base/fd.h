@@ -28,4 +28,7 @@ static inline int ktls_fd_steal(int *fd)
  * 0 or -errno. */
 int ktls_fd_read_all(int fd, void *buf, size_t size, size_t *ret_len);
 
+/* Its calls wait no more. 0 or -errno. */
+int ktls_fd_make_nonblocking(int fd);
+
 #endif
