@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,22 +38,11 @@ struct pair {
 	struct ktls_conn *conn[2];
 };
 
-__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *format, ...)
-{
-	va_list args;
-
-	refusing = false;
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-	exit(1);
-}
-
 static void must(int r, const char *what, const struct ktls_conn *conn)
 {
 	if (r)
-		die("%s: %s: %s", what, ktls_strerrorname(r), conn ? ktls_conn_error(conn) : "");
+		refusing_die("%s: %s: %s", what, ktls_strerrorname(r),
+			     conn ? ktls_conn_error(conn) : "");
 }
 
 static void make_sockets(int fd[2])
@@ -68,7 +56,7 @@ static void make_sockets(int fd[2])
 	if (bind(listener, (struct sockaddr *)&address, len) || listen(listener, 1) ||
 	    getsockname(listener, (struct sockaddr *)&address, &len) ||
 	    connect(fd[0], (struct sockaddr *)&address, len))
-		die("a connection over loopback: %s", strerror(errno));
+		refusing_die("a connection over loopback: %s", strerror(errno));
 	fd[1] = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	close(listener);
 }
@@ -123,7 +111,7 @@ static void carry(const struct pair *pair, int from, size_t len)
 		must(ktls_conn_read(pair->conn[!from], in + got, len - got, KTLS_FOREVER, &n),
 		     "reading", pair->conn[!from]);
 	if (sent != len || memcmp(in, out, len) != 0)
-		die("bytes are not those that were written");
+		refusing_die("bytes are not those that were written");
 }
 
 static void carry_file(const struct pair *pair, int file_fd)
@@ -154,7 +142,7 @@ static void expect_no_more(const struct pair *pair)
 	make_sockets(fd);
 	r = ktls_conn_adopt(&conn, pair->config[0], fd[0]);
 	if (r != -ENOMEM || conn)
-		die("one more: %s", ktls_strerrorname(r));
+		refusing_die("one more: %s", ktls_strerrorname(r));
 	close(fd[0]);
 	close(fd[1]);
 }
@@ -168,7 +156,7 @@ static void end(struct pair *pair)
 		must(ktls_conn_shutdown(pair->conn[i], KTLS_FOREVER), "ending", pair->conn[i]);
 	for (int i = 0; i < 2; i++)
 		if (ktls_conn_read(pair->conn[i], &byte, 1, KTLS_FOREVER, &n) != KTLS_EOF)
-			die("no end");
+			refusing_die("no end");
 	for (int i = 0; i < 2; i++)
 		ktls_conn_free(pair->conn[i]);
 }
@@ -186,7 +174,7 @@ int main(int argc, char **argv)
 		return SKIPPED;
 	}
 	if (ftruncate(file_fd, FILE_LEN))
-		die("a file: %s", strerror(errno));
+		refusing_die("a file: %s", strerror(errno));
 	for (int i = 0; i < PAIRS; i++)
 		pairs[i] = open_pair((enum ktls_cipher)i, kernel);
 	refusing = true;

@@ -3,12 +3,15 @@
 /* See outcome.h. */
 
 #include <criterion/criterion.h>
+#include <gnutls/gnutls.h>
+#include <poll.h>
 #include <string.h>
 
 #include "outcome.h"
 
 enum {
 	PATIENCE_MS = 5000,
+	ROUNDS = 40, /* of a millisecond each */
 };
 
 void outcome_stays_failed(struct ktls_conn *conn, int error)
@@ -65,4 +68,23 @@ void outcome_success(struct pair *pair, const char *what)
 	pair_move(pair, PAIR_CLIENT, 1000, 100);
 	pair_move(pair, PAIR_SERVER, 1000, 100);
 	pair_close(pair);
+}
+
+int outcome_with_gnutls(struct ktls_conn *client, int fd,
+			struct gnutls_certificate_credentials_st *credentials)
+{
+	gnutls_session_t session;
+	int rc = KTLS_WANT_READ;
+
+	cr_assert(!gnutls_init(&session, GNUTLS_SERVER | GNUTLS_NONBLOCK));
+	cr_assert(!gnutls_set_default_priority(session));
+	cr_assert(!gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, credentials));
+	gnutls_transport_set_int(session, fd);
+	for (int round = 0; round < ROUNDS && rc == KTLS_WANT_READ; round++) {
+		rc = ktls_conn_handshake(client, KTLS_NOW);
+		gnutls_handshake(session);
+		poll(NULL, 0, 1);
+	}
+	gnutls_deinit(session);
+	return rc;
 }

@@ -16,19 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "must.h"
 #include "pki.h"
 
 #define DAY 86400
-
-/* Whatever fails here is the machine's fault, not the tested code's. */
-#define MUST(call)                                                                     \
-	do {                                                                           \
-		int must_rc_ = (call);                                                 \
-		if (must_rc_ < 0) {                                                    \
-			fprintf(stderr, "%s: %s\n", #call, gnutls_strerror(must_rc_)); \
-			abort();                                                       \
-		}                                                                      \
-	} while (0)
 
 struct signer {
 	gnutls_x509_crt_t crt;

@@ -2,7 +2,9 @@
 #include "refusing.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 atomic_bool refusing;
@@ -49,4 +51,16 @@ int posix_memalign(void **ret_memory, size_t alignment, size_t size)
 void *aligned_alloc(size_t alignment, size_t size)
 {
 	return refuses() ? NULL : __libc_memalign(alignment, size);
+}
+
+void refusing_die(const char *format, ...)
+{
+	va_list args;
+
+	refusing = false;
+	va_start(args, format);
+	vfprintf(stderr, format, args);
+	va_end(args);
+	fputc('\n', stderr);
+	exit(1);
 }

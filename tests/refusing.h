@@ -12,4 +12,7 @@
 extern atomic_bool refusing;
 extern atomic_ulong refused; /* how often it did */
 
+/* Ends the program, with words, which take memory again. */
+__attribute__((noreturn, format(printf, 1, 2))) void refusing_die(const char *format, ...);
+
 #endif

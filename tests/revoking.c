@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "must.h"
 #include "revoking.h"
 
 enum {
@@ -22,15 +23,6 @@ enum {
 	HASH_LEN = 20,	/* SHA-1, which names the issuer */
 	POINT_LEN = 65, /* of P-256, the end of its SubjectPublicKeyInfo */
 };
-
-#define MUST(call)                                                                     \
-	do {                                                                           \
-		int must_rc_ = (call);                                                 \
-		if (must_rc_ < 0) {                                                    \
-			fprintf(stderr, "%s: %s\n", #call, gnutls_strerror(must_rc_)); \
-			abort();                                                       \
-		}                                                                      \
-	} while (0)
 
 static gnutls_x509_crt_t import(const struct pki_identity *identity)
 {

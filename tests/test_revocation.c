@@ -8,7 +8,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <gnutls/gnutls.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,10 +19,6 @@
 #include "pki.h"
 #include "revoking.h"
 #include "visit.h"
-
-enum {
-	ROUNDS = 40,
-};
 
 static enum ktls_protocol protocol_of(int i)
 {
@@ -223,8 +218,7 @@ static int serve_staple(struct ktls_conn *client, int fd, const struct pki_ident
 	const gnutls_datum_t staple = { (unsigned char *)response.data,
 					(unsigned int)response.len };
 	gnutls_certificate_credentials_t credentials;
-	gnutls_session_t session;
-	int rc = KTLS_WANT_READ;
+	int rc;
 
 	cr_assert(!gnutls_certificate_allocate_credentials(&credentials));
 	gnutls_certificate_set_flags(credentials, GNUTLS_CERTIFICATE_SKIP_OCSP_RESPONSE_CHECK);
@@ -233,16 +227,7 @@ static int serve_staple(struct ktls_conn *client, int fd, const struct pki_ident
 	cr_assert(gnutls_certificate_set_ocsp_status_request_mem(credentials, &staple, 0,
 								 GNUTLS_X509_FMT_DER) >= 0);
 	free(response.data);
-	cr_assert(!gnutls_init(&session, GNUTLS_SERVER | GNUTLS_NONBLOCK));
-	cr_assert(!gnutls_set_default_priority(session));
-	cr_assert(!gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, credentials));
-	gnutls_transport_set_int(session, fd);
-	for (int round = 0; round < ROUNDS && rc == KTLS_WANT_READ; round++) {
-		rc = ktls_conn_handshake(client, KTLS_NOW);
-		gnutls_handshake(session);
-		poll(NULL, 0, 1);
-	}
-	gnutls_deinit(session);
+	rc = outcome_with_gnutls(client, fd, credentials);
 	gnutls_certificate_free_credentials(credentials);
 	return rc;
 }

@@ -8,7 +8,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <gnutls/abstract.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,7 +20,6 @@
 #include "visit.h"
 
 enum {
-	ROUNDS = 40,
 	PATIENCE_MS = 20000,
 };
 
@@ -126,24 +124,14 @@ static int serve_long(struct ktls_conn *client, int fd, const struct pki_identit
 	gnutls_pcert_st pcerts[PKI_DEPTH_MAX];
 	unsigned int n = PKI_DEPTH_MAX;
 	gnutls_privkey_t private;
-	gnutls_session_t session;
-	int rc = KTLS_WANT_READ;
+	int rc;
 
 	cr_assert(!gnutls_certificate_allocate_credentials(&credentials));
 	cr_assert(!gnutls_pcert_list_import_x509_raw(pcerts, &n, &chain, GNUTLS_X509_FMT_PEM, 0));
 	cr_assert(!gnutls_privkey_init(&private));
 	cr_assert(!gnutls_privkey_import_x509_raw(private, &key, GNUTLS_X509_FMT_PEM, NULL, 0));
 	cr_assert(!gnutls_certificate_set_key(credentials, NULL, 0, pcerts, (int)n, private));
-	cr_assert(!gnutls_init(&session, GNUTLS_SERVER | GNUTLS_NONBLOCK));
-	cr_assert(!gnutls_set_default_priority(session));
-	cr_assert(!gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, credentials));
-	gnutls_transport_set_int(session, fd);
-	for (int round = 0; round < ROUNDS && rc == KTLS_WANT_READ; round++) {
-		rc = ktls_conn_handshake(client, KTLS_NOW);
-		gnutls_handshake(session);
-		poll(NULL, 0, 1);
-	}
-	gnutls_deinit(session);
+	rc = outcome_with_gnutls(client, fd, credentials);
 	gnutls_certificate_free_credentials(credentials);
 	return rc;
 }

@@ -9,7 +9,6 @@
  */
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,22 +29,10 @@ enum {
 	SKIPPED = 77,
 };
 
-__attribute__((noreturn, format(printf, 1, 2))) static void die(const char *format, ...)
-{
-	va_list args;
-
-	refusing = false;
-	va_start(args, format);
-	vfprintf(stderr, format, args);
-	va_end(args);
-	fputc('\n', stderr);
-	exit(1);
-}
-
 static void must(int r, const char *what)
 {
 	if (r)
-		die("%s: %s", what, ktls_strerrorname(r));
+		refusing_die("%s: %s", what, ktls_strerrorname(r));
 }
 
 struct traffic {
@@ -164,7 +151,7 @@ int main(int argc, char **argv)
 		take(&traffic);
 	}
 	if (refused)
-		die("%lu allocations", (unsigned long)refused);
+		refusing_die("%lu allocations", (unsigned long)refused);
 	refusing = false;
 	end(&traffic);
 	printf("%lu ops, no allocation\n", traffic.ended);
