@@ -84,7 +84,9 @@ Test(unit, a_request_is_the_same_however_it_is_cut)
 		cr_assert_eq(head->minor, 1);
 		cr_assert(head->keep_alive);
 		cr_assert_not(head->has_body);
-		cr_assert_str_eq(head->value, "bytes=1-2");
+		cr_assert_str_eq(head->value[HTTP_FIELD_RANGE], "bytes=1-2");
+		cr_assert_str_eq(head->value[HTTP_FIELD_IF_RANGE], "\"x\"");
+		cr_assert_null(head->value[HTTP_FIELD_ACCEPT_ENCODING]);
 		cr_assert_eq(head->count[HTTP_FIELD_HOST], 1);
 		cr_assert_eq(head->count[HTTP_FIELD_RANGE], 1);
 		cr_assert_eq(head->count[HTTP_FIELD_IF_RANGE], 1);
@@ -268,21 +270,91 @@ Test(unit, a_head_without_end_is_refused_at_the_limit)
 	}
 }
 
-Test(unit, a_value_too_long_to_keep_does_no_harm)
+Test(unit, the_longest_value_is_kept_whole)
 {
-	char *text = malloc(8192);
-	char *at = stpcpy(text, "GET / HTTP/1.1\r\nHost: x\r\nRange: bytes=");
-	struct http_reader *reader = http_reader_new(HTTP_KIND_REQUEST);
-	uint64_t offset, len;
+	static const char start[] = "GET / HTTP/1.1\r\nUser-Agent:";
+	size_t len = HTTP_LIMIT_HEAD - strlen(start) - strlen("\r\n\r\n");
+	char *text = malloc(HTTP_LIMIT_HEAD + 1);
+	char *at = stpcpy(text, start);
 
-	memset(at, '1', 4000);
-	strcpy(at + 4000, "-\r\n\r\n");
+	memset(at, 'u', len);
+	strcpy(at + len, "\r\n\r\n");
+	for (size_t piece = 1; piece < 20000; piece *= 7) {
+		struct http_reader *reader = http_reader_new(HTTP_KIND_REQUEST);
 
-	cr_assert_eq(feed(reader, text, strlen(text), 100).event, HTTP_EVENT_END);
-	cr_assert_eq(http_range_parse(http_reader_head(reader)->value, 1000, &offset, &len),
-		     HTTP_RANGE_WHOLE);
-	http_reader_free(reader);
+		cr_assert_eq(feed(reader, text, HTTP_LIMIT_HEAD, piece).event, HTTP_EVENT_END);
+		cr_assert_eq(strlen(http_reader_head(reader)->value[HTTP_FIELD_USER_AGENT]), len);
+		cr_assert_str_eq(http_reader_head(reader)->target, "/");
+		http_reader_free(reader);
+	}
 	free(text);
+}
+
+Test(unit, several_fields_of_a_list_are_one)
+{
+	static const char text[] = "GET / HTTP/1.1\r\n"
+				   "If-None-Match: \"a\"\r\n"
+				   "Accept-Encoding:gzip  \r\n"
+				   "Range: bytes=0-1\r\n"
+				   "if-none-match: \"b\", \"c\"\r\n"
+				   "Accept-Encoding:\r\n"
+				   "Range: bytes=2-3\r\n"
+				   "If-None-Match: \"d\"\r\n"
+				   "Host: x\r\n\r\n";
+
+	for (size_t piece = 1; piece <= sizeof(text); piece++) {
+		struct http_reader *reader = http_reader_new(HTTP_KIND_REQUEST);
+		const struct http_head *head = http_reader_head(reader);
+
+		cr_assert_eq(feed(reader, text, strlen(text), piece).event, HTTP_EVENT_END);
+		cr_assert_str_eq(head->value[HTTP_FIELD_IF_NONE_MATCH],
+				 "\"a\", \"b\", \"c\", \"d\"");
+		cr_assert_str_eq(head->value[HTTP_FIELD_ACCEPT_ENCODING], "gzip, ");
+		cr_assert_str_eq(head->value[HTTP_FIELD_RANGE], "bytes=2-3");
+		cr_assert_eq(head->count[HTTP_FIELD_RANGE], 2);
+		http_reader_free(reader);
+	}
+}
+
+/* Each is copied behind the one before: what that costs has the head's limit, too. */
+Test(unit, a_list_of_very_many_fields_is_too_large)
+{
+	static const char start[] = "GET / HTTP/1.1\r\nHost: x\r\n";
+	static const char field[] = "If-Match: \"0123456789\"\r\n";
+
+	for (size_t piece = 1; piece < 100; piece *= 5) {
+		struct http_reader *reader = http_reader_new(HTTP_KIND_REQUEST);
+		struct outcome outcome = feed(reader, start, strlen(start), piece);
+		size_t total = outcome.used;
+
+		while (outcome.event == HTTP_EVENT_MORE) {
+			outcome = feed(reader, field, strlen(field), piece);
+			total += outcome.used;
+		}
+		cr_expect_eq(outcome.event, -EMSGSIZE);
+		cr_expect_lt(total, HTTP_LIMIT_HEAD);
+		http_reader_free(reader);
+	}
+}
+
+/* A reader is used again for each message: nothing of the one before stays. */
+Test(unit, nothing_stays_of_the_message_before)
+{
+	static const char first[] = "GET /first HTTP/1.1\r\nHost: x\r\nRange: bytes=0-1\r\n\r\n";
+	static const char broken[] = "GET /broken HTTP/1.1\r\nHost : x\r\n";
+	struct http_reader *reader = http_reader_new(HTTP_KIND_REQUEST);
+	const struct http_head *head = http_reader_head(reader);
+
+	cr_assert_str_empty(head->target);
+	cr_assert_eq(feed(reader, first, strlen(first), 4096).event, HTTP_EVENT_END);
+	http_reader_reset(reader);
+	cr_assert_str_empty(head->target);
+	cr_assert_null(head->value[HTTP_FIELD_RANGE]);
+	cr_assert_eq(head->count[HTTP_FIELD_HOST], 0);
+
+	cr_assert_eq(feed(reader, broken, strlen(broken), 4096).event, -EBADMSG);
+	cr_assert_str_eq(head->target, "/broken");
+	http_reader_free(reader);
 }
 
 Test(unit, the_body_of_a_response_however_it_is_framed)
@@ -311,7 +383,7 @@ Test(unit, the_body_of_a_response_however_it_is_framed)
 			cr_assert_eq(outcome.body_len, strlen(rows[i].body), "%zu: %s", piece,
 				     rows[i].text);
 			cr_assert_arr_eq(outcome.body, rows[i].body, outcome.body_len);
-			cr_assert_str_empty(http_reader_head(reader)->value);
+			cr_assert_null(http_reader_head(reader)->value[HTTP_FIELD_LOCATION]);
 			http_reader_free(reader);
 		}
 	}
@@ -365,6 +437,7 @@ Test(unit, an_interim_response_is_followed_by_the_real_one)
 		struct http_reader *reader = http_reader_new(HTTP_KIND_RESPONSE);
 		size_t at = 0;
 
+		const struct http_head *message = http_reader_head(reader);
 		for (int i = 0; i < 2; i++) {
 			struct outcome head = feed(reader, text + at, strlen(text) - at, piece);
 			struct outcome end;
@@ -381,7 +454,7 @@ Test(unit, an_interim_response_is_followed_by_the_real_one)
 			}
 			cr_assert_eq(end.event, HTTP_EVENT_END);
 			if (i)
-				cr_assert_str_eq(http_reader_head(reader)->value,
+				cr_assert_str_eq(message->value[HTTP_FIELD_LOCATION],
 						 "https://example.org/");
 			http_reader_reset(reader);
 		}

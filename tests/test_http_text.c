@@ -68,61 +68,6 @@ Test(unit, targets_become_paths_beneath_the_root)
 	}
 }
 
-Test(unit, ranges)
-{
-	static const struct {
-		const char *value;
-		uint64_t size;
-		enum http_range_kind kind;
-		uint64_t offset, len;
-	} rows[] = {
-		{ "bytes=0-0", 10, HTTP_RANGE_PART, 0, 1 },
-		{ "bytes=0-9", 10, HTTP_RANGE_PART, 0, 10 },
-		{ "bytes=2-5", 10, HTTP_RANGE_PART, 2, 4 },
-		{ "bytes=9-9", 10, HTTP_RANGE_PART, 9, 1 },
-		{ "bytes=2-", 10, HTTP_RANGE_PART, 2, 8 },
-		{ "bytes=2-100", 10, HTTP_RANGE_PART, 2, 8 },
-		{ "bytes=-3", 10, HTTP_RANGE_PART, 7, 3 },
-		{ "bytes=-10", 10, HTTP_RANGE_PART, 0, 10 },
-		{ "bytes=-11", 10, HTTP_RANGE_PART, 0, 10 },
-		{ "Bytes=1-2", 10, HTTP_RANGE_PART, 1, 2 },
-		{ "bytes= 1-2", 10, HTTP_RANGE_PART, 1, 2 },
-		{ "bytes=5000000000-5000000001", 6000000000, HTTP_RANGE_PART, 5000000000, 2 },
-		{ "bytes=0-18446744073709551615", 10, HTTP_RANGE_PART, 0, 10 },
-		{ "bytes=0-99999999999999999999999", 10, HTTP_RANGE_PART, 0, 10 },
-		{ "bytes=-99999999999999999999999", 10, HTTP_RANGE_PART, 0, 10 },
-		{ "bytes=10-", 10, HTTP_RANGE_UNSATISFIABLE, 0, 0 },
-		{ "bytes=10-20", 10, HTTP_RANGE_UNSATISFIABLE, 0, 0 },
-		{ "bytes=18446744073709551616-", 10, HTTP_RANGE_UNSATISFIABLE, 0, 0 },
-		{ "bytes=-0", 10, HTTP_RANGE_UNSATISFIABLE, 0, 0 },
-		{ "bytes=0-", 0, HTTP_RANGE_UNSATISFIABLE, 0, 0 },
-		{ "bytes=-5", 0, HTTP_RANGE_WHOLE, 0, 0 },
-		{ "bytes=5-2", 10, HTTP_RANGE_WHOLE, 0, 0 },
-		{ "bytes=0-1,3-4", 10, HTTP_RANGE_WHOLE, 0, 0 },
-		{ "bytes=-1,-2", 10, HTTP_RANGE_WHOLE, 0, 0 },
-		{ "bytes=", 10, HTTP_RANGE_WHOLE, 0, 0 },
-		{ "bytes=-", 10, HTTP_RANGE_WHOLE, 0, 0 },
-		{ "bytes=--1", 10, HTTP_RANGE_WHOLE, 0, 0 },
-		{ "bytes=1", 10, HTTP_RANGE_WHOLE, 0, 0 },
-		{ "bytes=a-b", 10, HTTP_RANGE_WHOLE, 0, 0 },
-		{ "bytes=1-2x", 10, HTTP_RANGE_WHOLE, 0, 0 },
-		{ "bytes=+1-2", 10, HTTP_RANGE_WHOLE, 0, 0 },
-		{ "bytes 1-2", 10, HTTP_RANGE_WHOLE, 0, 0 },
-		{ "lines=1-2", 10, HTTP_RANGE_WHOLE, 0, 0 },
-		{ "", 10, HTTP_RANGE_WHOLE, 0, 0 },
-	};
-
-	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		uint64_t offset = 0, len = 0;
-		enum http_range_kind kind =
-			http_range_parse(rows[i].value, rows[i].size, &offset, &len);
-
-		cr_expect_eq(kind, rows[i].kind, "%s of %lu", rows[i].value, rows[i].size);
-		cr_expect_eq(offset, rows[i].offset, "%s of %lu", rows[i].value, rows[i].size);
-		cr_expect_eq(len, rows[i].len, "%s of %lu", rows[i].value, rows[i].size);
-	}
-}
-
 Test(unit, dates)
 {
 	static const struct {
@@ -141,5 +86,34 @@ Test(unit, dates)
 
 		http_date_format(rows[i].seconds, text);
 		cr_expect_str_eq(text, rows[i].text);
+	}
+}
+
+Test(unit, dates_of_three_forms_are_read)
+{
+	static const struct {
+		const char *text;
+		int result;
+		int64_t seconds;
+	} rows[] = {
+		{ "Sun, 06 Nov 1994 08:49:37 GMT", 0, 784111777 },
+		{ "Sunday, 06-Nov-94 08:49:37 GMT", 0, 784111777 },
+		{ "Sun Nov  6 08:49:37 1994", 0, 784111777 },
+		{ "Thu, 01 Jan 1970 00:00:00 GMT", 0, 0 },
+		{ "Thu, 31 Dec 2099 23:59:59 GMT", 0, 4102444799 },
+		{ "Sun, 06 Nov 1994 08:49:37", -EBADMSG, 0 },
+		{ "Sun, 06 Nov 1994 08:49:37 GMT and more", -EBADMSG, 0 },
+		{ "Sun, 06 Nov 1994 25:49:37 GMT", -EBADMSG, 0 },
+		{ "784111777", -EBADMSG, 0 },
+		{ "yesterday", -EBADMSG, 0 },
+		{ "", -EBADMSG, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		int64_t seconds = 0;
+
+		cr_expect_eq(http_date_parse(rows[i].text, &seconds), rows[i].result, "%s",
+			     rows[i].text);
+		cr_expect_eq(seconds, rows[i].seconds, "%s", rows[i].text);
 	}
 }

@@ -108,6 +108,7 @@ static int send_request(struct transfer *transfer)
 static int take_head(struct transfer *transfer)
 {
 	const struct http_head *head = http_reader_head(transfer->reader);
+	const char *location = head->value[HTTP_FIELD_LOCATION];
 	const char *path = transfer->fetch->path;
 	int r;
 
@@ -116,7 +117,7 @@ static int take_head(struct transfer *transfer)
 	if (head->status / 100 == 3)
 		return tool_fail(TOOL_EXIT_STATUS, command,
 				 "HTTP status %u: redirects are not followed; it leads to %s",
-				 head->status, *head->value ? head->value : "nowhere");
+				 head->status, location && *location ? location : "nowhere");
 	if (head->status / 100 != 2)
 		return tool_fail(TOOL_EXIT_STATUS, command, "HTTP status %u", head->status);
 	r = output_open(&transfer->output, path);

@@ -2,8 +2,8 @@
 
 /*
  * What is kept of a message while an engine runs over it. Nothing of it is sized by the peer: the
- * target and the one field value that matters have room of their own, other fields are only
- * counted, and the head as a whole has a limit.
+ * target and the values that matter go side by side into one room, which a head of the largest size
+ * cannot fill; other fields are only counted.
  */
 
 #include <errno.h>
@@ -14,14 +14,27 @@
 #include "http.h"
 #include "http_engine.h"
 
-static const char *const field_names[_HTTP_FIELD_N] = {
-	[HTTP_FIELD_UNKNOWN] = "",
-	[HTTP_FIELD_HOST] = "Host",
-	[HTTP_FIELD_RANGE] = "Range",
-	[HTTP_FIELD_IF_RANGE] = "If-Range",
-	[HTTP_FIELD_CONTENT_LENGTH] = "Content-Length",
-	[HTTP_FIELD_TRANSFER_ENCODING] = "Transfer-Encoding",
-	[HTTP_FIELD_LOCATION] = "Location",
+struct field {
+	const char *name;
+	bool kept;
+	bool list; /* several of them are one, with commas between (RFC 9110 5.3) */
+};
+
+static const struct field fields[_HTTP_FIELD_N] = {
+	[HTTP_FIELD_UNKNOWN] = { "", false, false },
+	[HTTP_FIELD_HOST] = { "Host", false, false },
+	[HTTP_FIELD_RANGE] = { "Range", true, false },
+	[HTTP_FIELD_IF_RANGE] = { "If-Range", true, false },
+	[HTTP_FIELD_IF_MATCH] = { "If-Match", true, true },
+	[HTTP_FIELD_IF_NONE_MATCH] = { "If-None-Match", true, true },
+	[HTTP_FIELD_IF_MODIFIED_SINCE] = { "If-Modified-Since", true, false },
+	[HTTP_FIELD_IF_UNMODIFIED_SINCE] = { "If-Unmodified-Since", true, false },
+	[HTTP_FIELD_ACCEPT_ENCODING] = { "Accept-Encoding", true, true },
+	[HTTP_FIELD_REFERER] = { "Referer", true, false },
+	[HTTP_FIELD_USER_AGENT] = { "User-Agent", true, false },
+	[HTTP_FIELD_CONTENT_LENGTH] = { "Content-Length", true, false },
+	[HTTP_FIELD_TRANSFER_ENCODING] = { "Transfer-Encoding", false, false },
+	[HTTP_FIELD_LOCATION] = { "Location", true, false },
 };
 
 struct http_found {
@@ -31,22 +44,38 @@ struct http_found {
 	bool head_done;	 /* later fields are trailers, and dropped */
 	size_t head_len; /* bytes of the head so far */
 
-	/* The field that is being read; a name or value too long for its room is cut, one longer
-	 * than any that is known. */
+	/* The field that is being read: a name too long for its room is cut, one longer than any
+	 * that is known; a value that is kept begins at `value` in the text, and is its end. */
 	char name[HTTP_LIMIT_NAME];
 	size_t name_len;
-	char value[HTTP_LIMIT_VALUE + 1];
-	size_t value_len;
 	bool in_value;
+	enum http_field field;
+	size_t value;
 
 	char *body; /* where the body bytes of this call are moved to */
 	size_t body_len;
+
+	size_t text_len;
+	char text[HTTP_LIMIT_HEAD +
+		  1]; /* the last: what is before it is cleared for each message */
 };
 
 struct http_reader {
 	struct http_found found;
 	struct http_engine *engine;
 };
+
+/* Appends to the text; true if there is no room. */
+static bool append_text(struct http_found *found, const char *at, size_t len)
+{
+	if (len > sizeof(found->text) - found->text_len) {
+		found->event = -EMSGSIZE;
+		return true;
+	}
+	memcpy(found->text + found->text_len, at, len);
+	found->text_len += len;
+	return false;
+}
 
 bool http_found_target(struct http_found *found, const char *at, size_t len)
 {
@@ -56,15 +85,17 @@ bool http_found_target(struct http_found *found, const char *at, size_t len)
 		found->event = -ENAMETOOLONG;
 		return true;
 	}
-	memcpy(head->target + head->target_len, at, len);
 	head->target_len += len;
+	if (append_text(found, at, len))
+		return true;
+	found->text[found->text_len] = '\0';
 	return false;
 }
 
 static enum http_field find_field(const char *name, size_t len)
 {
 	for (size_t i = HTTP_FIELD_UNKNOWN + 1; i < _HTTP_FIELD_N; i++) {
-		if (strlen(field_names[i]) == len && !strncasecmp(field_names[i], name, len))
+		if (strlen(fields[i].name) == len && !strncasecmp(fields[i].name, name, len))
 			return (enum http_field)i;
 	}
 	return HTTP_FIELD_UNKNOWN;
@@ -81,44 +112,69 @@ static bool is_zero(const char *value)
 	return *value && !value[strspn(value, "0")];
 }
 
-/* The value is complete: the next name, or the end of the head, has come. */
+/* Puts the value, which is the text's end, behind the earlier ones of its name. */
+static void join_value(struct http_found *found, const char *earlier)
+{
+	size_t len = found->text_len - found->value;
+	size_t shift = strlen(earlier) + strlen(", ");
+	char *value = found->text + found->value;
+
+	if (shift > sizeof(found->text) - found->text_len) {
+		found->event = -EMSGSIZE;
+		return;
+	}
+	memmove(value + shift, value, len);
+	memcpy(mempcpy(value, earlier, shift - strlen(", ")), ", ", strlen(", "));
+	found->text_len += shift;
+}
+
+static void keep_value(struct http_found *found)
+{
+	struct http_head *head = &found->head;
+	enum http_field field = found->field;
+
+	while (found->text_len > found->value && is_space(found->text[found->text_len - 1]))
+		found->text_len--;
+	if (append_text(found, "", 1))
+		return;
+	if (fields[field].list && head->value[field])
+		join_value(found, head->value[field]);
+	head->value[field] = found->text + found->value;
+}
+
+/* The field is complete: the next name, or the end of the head, has come. */
 static void keep_field(struct http_found *found)
 {
 	struct http_head *head = &found->head;
-	enum http_field field = find_field(found->name, found->name_len);
+	enum http_field field;
 
-	while (found->value_len && is_space(found->value[found->value_len - 1]))
-		found->value_len--;
-	found->value[found->value_len] = '\0';
-
+	if (!found->in_value)
+		http_found_value(found, "", 0);
+	field = found->field;
 	head->count[field]++;
+	if (fields[field].kept)
+		keep_value(found);
+	if (found->event < 0)
+		return;
 	if (field == HTTP_FIELD_TRANSFER_ENCODING ||
-	    (field == HTTP_FIELD_CONTENT_LENGTH && !is_zero(found->value)))
+	    (field == HTTP_FIELD_CONTENT_LENGTH && !is_zero(head->value[field])))
 		head->has_body = true;
-	if (field == (found->kind == HTTP_KIND_REQUEST ? HTTP_FIELD_RANGE : HTTP_FIELD_LOCATION))
-		memcpy(head->value, found->value, found->value_len + 1);
-
 	found->name_len = 0;
-	found->value_len = 0;
 	found->in_value = false;
-}
-
-/* Appends what there is room for; the first byte beyond it is the last that is counted. */
-static size_t append_cut(char *buf, size_t used, size_t size, const char *at, size_t len)
-{
-	size_t n = len < size - used ? len : size - used;
-
-	memcpy(buf + used, at, n);
-	return used + n;
 }
 
 bool http_found_name(struct http_found *found, const char *at, size_t len)
 {
+	size_t room, n;
+
 	if (found->head_done)
 		return false;
 	if (found->in_value)
 		keep_field(found);
-	found->name_len = append_cut(found->name, found->name_len, sizeof(found->name), at, len);
+	room = sizeof(found->name) - found->name_len;
+	n = len < room ? len : room;
+	memcpy(found->name + found->name_len, at, n);
+	found->name_len += n;
 	/* RFC 9112 5.1: "Host : x" is refused; http-parser may have been built to take it. */
 	if (memchr(at, ' ', len))
 		found->event = -EBADMSG;
@@ -129,9 +185,16 @@ void http_found_value(struct http_found *found, const char *at, size_t len)
 {
 	if (found->head_done)
 		return;
-	found->in_value = true;
-	found->value_len =
-		append_cut(found->value, found->value_len, sizeof(found->value) - 1, at, len);
+	if (!found->in_value) {
+		found->in_value = true;
+		found->field = find_field(found->name, found->name_len);
+		/* Behind the target's NUL. */
+		if (found->text_len == found->head.target_len)
+			found->text_len++;
+		found->value = found->text_len;
+	}
+	if (fields[found->field].kept)
+		append_text(found, at, len);
 }
 
 bool http_found_head(struct http_found *found, const char *method, unsigned int status,
@@ -142,9 +205,10 @@ bool http_found_head(struct http_found *found, const char *method, unsigned int 
 	if (found->name_len)
 		keep_field(found);
 	found->head_done = true;
+	if (found->event < 0)
+		return true;
 	found->event = HTTP_EVENT_HEAD;
 
-	head->target[head->target_len] = '\0';
 	head->major = major;
 	head->minor = minor;
 	head->keep_alive = keep_alive;
@@ -165,16 +229,25 @@ void http_found_body(struct http_found *found, const char *at, size_t len)
 
 void http_found_end(struct http_found *found)
 {
-	found->event = HTTP_EVENT_END;
+	if (found->event >= 0)
+		found->event = HTTP_EVENT_END;
+}
+
+static void clear_found(struct http_found *found, enum http_kind kind)
+{
+	memset(found, 0, offsetof(struct http_found, text));
+	found->text[0] = '\0';
+	found->kind = kind;
+	found->head.target = found->text;
 }
 
 struct http_reader *http_reader_new(enum http_kind kind)
 {
-	struct http_reader *reader = calloc(1, sizeof(*reader));
+	struct http_reader *reader = malloc(sizeof(*reader));
 
 	if (!reader)
 		return NULL;
-	reader->found.kind = kind;
+	clear_found(&reader->found, kind);
 	reader->engine = http_engine_new(kind, &reader->found);
 	return reader->engine ? reader : http_reader_free(reader);
 }
@@ -189,7 +262,7 @@ struct http_reader *http_reader_free(struct http_reader *reader)
 
 void http_reader_reset(struct http_reader *reader)
 {
-	reader->found = (struct http_found){ .kind = reader->found.kind };
+	clear_found(&reader->found, reader->found.kind);
 	http_engine_reset(reader->engine);
 }
 

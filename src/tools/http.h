@@ -16,8 +16,8 @@ enum http_limit {
 	HTTP_LIMIT_HEAD = 16384,  /* start line and fields; more is 431 */
 	HTTP_LIMIT_TARGET = 8192, /* more is 414 */
 	HTTP_LIMIT_NAME = 32,	  /* of a field; all that we know are shorter */
-	HTTP_LIMIT_VALUE = 1024,  /* of a field that is kept; a longer one is as if unsaid */
 	HTTP_LIMIT_DATE = 32,	  /* "Sun, 06 Nov 1994 08:49:37 GMT" */
+	HTTP_LIMIT_RANGES = 16,	  /* asked for at once; more get the whole */
 };
 
 enum http_kind {
@@ -37,6 +37,13 @@ enum http_field {
 	HTTP_FIELD_HOST,
 	HTTP_FIELD_RANGE,
 	HTTP_FIELD_IF_RANGE,
+	HTTP_FIELD_IF_MATCH,
+	HTTP_FIELD_IF_NONE_MATCH,
+	HTTP_FIELD_IF_MODIFIED_SINCE,
+	HTTP_FIELD_IF_UNMODIFIED_SINCE,
+	HTTP_FIELD_ACCEPT_ENCODING,
+	HTTP_FIELD_REFERER,
+	HTTP_FIELD_USER_AGENT,
 	HTTP_FIELD_CONTENT_LENGTH,
 	HTTP_FIELD_TRANSFER_ENCODING,
 	HTTP_FIELD_LOCATION,
@@ -51,13 +58,14 @@ struct http_head {
 	const char *method; /* of a request; static */
 	enum http_verb verb;
 	bool has_body; /* a request that announces one */
-	char target[HTTP_LIMIT_TARGET + 1];
+	const char *target;
 	size_t target_len;
 
 	unsigned int status; /* of a response */
 
 	unsigned int count[_HTTP_FIELD_N]; /* how often each field came */
-	char value[HTTP_LIMIT_VALUE + 1];  /* of Range in a request, of Location in a response */
+	const char *value[_HTTP_FIELD_N];  /* the last one, or, of a list, all; NULL: none, or none
+					      that is kept: Host, Transfer-Encoding */
 };
 
 enum http_event {
@@ -101,19 +109,34 @@ int http_target_path(const char *target, char *ret_path);
 
 enum http_range_kind {
 	HTTP_RANGE_WHOLE = 0,	  /* nothing that must be obeyed: send everything */
-	HTTP_RANGE_PART,	  /* *ret_offset and *ret_len are set */
+	HTTP_RANGE_PARTS,	  /* *ret_ranges is set */
 	HTTP_RANGE_UNSATISFIABLE, /* 416 */
 };
 
-/* The value of a Range field (RFC 9110 14.2) against a size. Several ranges are HTTP_RANGE_WHOLE.
+struct http_ranges {
+	struct http_range {
+		uint64_t offset;
+		uint64_t len; /* never 0 */
+	} range[HTTP_LIMIT_RANGES];
+	unsigned int n; /* at least 1 */
+};
+
+/*
+ * The value of a Range field against a size (RFC 9110 14.2): the ranges in the order in which they
+ * were asked for, without those that lie behind the end. More than HTTP_LIMIT_RANGES, and any two
+ * that overlap, are HTTP_RANGE_WHOLE, as the section allows: together they never ask for more than
+ * there is. So is what is no list of ranges, and any range of nothing.
  */
-enum http_range_kind http_range_parse(const char *value, uint64_t size, uint64_t *ret_offset,
-				      uint64_t *ret_len);
+enum http_range_kind http_range_parse(const char *value, uint64_t size,
+				      struct http_ranges *ret_ranges);
 
 /* "Not Found". */
 const char *http_status_text(unsigned int status);
 
 /* IMF-fixdate (RFC 9110 5.6.7) of seconds since 1970; `ret_text` holds HTTP_LIMIT_DATE bytes. */
 void http_date_format(int64_t seconds, char *ret_text);
+
+/* The same read, and the two older forms (RFC 9110 5.6.7). -EBADMSG: none of them. */
+int http_date_parse(const char *text, int64_t *ret_seconds);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The small grammars of HTTP: targets, ranges, dates, and the words for a status. */
+/* The small grammars of HTTP: targets, dates, and the words for a status. Ranges: http_range.c. */
 
 #include <errno.h>
 #include <string.h>
@@ -90,65 +90,6 @@ int http_target_path(const char *target, char *ret_path)
 	return 0;
 }
 
-/* Reads digits, saturating: a number too large is as good as the largest. False: there are none. */
-static bool read_number(const char **text, uint64_t *ret_number)
-{
-	const char *at = *text;
-	uint64_t number = 0;
-
-	for (; *at >= '0' && *at <= '9'; at++) {
-		if (__builtin_mul_overflow(number, 10, &number) ||
-		    __builtin_add_overflow(number, (uint64_t)(*at - '0'), &number))
-			number = UINT64_MAX;
-	}
-	if (at == *text)
-		return false;
-	*text = at;
-	*ret_number = number;
-	return true;
-}
-
-/* "-n": the last n bytes; all of them if there are not so many. */
-static enum http_range_kind parse_suffix(const char *at, uint64_t size, uint64_t *ret_offset,
-					 uint64_t *ret_len)
-{
-	uint64_t n;
-
-	if (!read_number(&at, &n) || *at)
-		return HTTP_RANGE_WHOLE;
-	if (!n)
-		return HTTP_RANGE_UNSATISFIABLE;
-	/* Satisfiable, but Content-Range has no words for a part of nothing. */
-	if (!size)
-		return HTTP_RANGE_WHOLE;
-	*ret_len = n < size ? n : size;
-	*ret_offset = size - *ret_len;
-	return HTTP_RANGE_PART;
-}
-
-enum http_range_kind http_range_parse(const char *value, uint64_t size, uint64_t *ret_offset,
-				      uint64_t *ret_len)
-{
-	static const char unit[] = "bytes=";
-	const char *at = value + sizeof(unit) - 1;
-	uint64_t first, last = UINT64_MAX;
-
-	if (strncasecmp(value, unit, sizeof(unit) - 1))
-		return HTTP_RANGE_WHOLE;
-	at += strspn(at, " \t");
-	if (*at == '-')
-		return parse_suffix(at + 1, size, ret_offset, ret_len);
-	if (!read_number(&at, &first) || *at++ != '-')
-		return HTTP_RANGE_WHOLE;
-	if (*at && (!read_number(&at, &last) || *at || last < first))
-		return HTTP_RANGE_WHOLE;
-	if (first >= size)
-		return HTTP_RANGE_UNSATISFIABLE;
-	*ret_offset = first;
-	*ret_len = (last < size ? last : size - 1) - first + 1;
-	return HTTP_RANGE_PART;
-}
-
 const char *http_status_text(unsigned int status)
 {
 	static const struct {
@@ -157,11 +98,14 @@ const char *http_status_text(unsigned int status)
 	} texts[] = {
 		{ 200, "OK" },
 		{ 206, "Partial Content" },
+		{ 304, "Not Modified" },
 		{ 400, "Bad Request" },
 		{ 403, "Forbidden" },
 		{ 404, "Not Found" },
 		{ 405, "Method Not Allowed" },
+		{ 406, "Not Acceptable" },
 		{ 408, "Request Timeout" },
+		{ 412, "Precondition Failed" },
 		{ 413, "Content Too Large" },
 		{ 414, "URI Too Long" },
 		{ 416, "Range Not Satisfiable" },
@@ -188,4 +132,24 @@ void http_date_format(int64_t seconds, char *ret_text)
 	if (!gmtime_r(&time, &tm) ||
 	    !strftime(ret_text, HTTP_LIMIT_DATE, "%a, %d %b %Y %T GMT", &tm))
 		strcpy(ret_text, "Thu, 01 Jan 1970 00:00:00 GMT");
+}
+
+int http_date_parse(const char *text, int64_t *ret_seconds)
+{
+	static const char *const forms[] = {
+		"%a, %d %b %Y %T GMT", /* Sun, 06 Nov 1994 08:49:37 GMT */
+		"%A, %d-%b-%y %T GMT", /* Sunday, 06-Nov-94 08:49:37 GMT */
+		"%a %b %e %T %Y",      /* Sun Nov  6 08:49:37 1994 */
+	};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
+		struct tm tm = { 0 };
+		const char *end = strptime(text, forms[i], &tm);
+
+		if (!end || *end)
+			continue;
+		*ret_seconds = timegm(&tm);
+		return 0;
+	}
+	return -EBADMSG;
 }

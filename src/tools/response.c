@@ -110,17 +110,25 @@ static unsigned int find_fault(const struct http_head *request)
 	return request->has_body ? 413 : 0;
 }
 
-/* Range means something for GET only (RFC 9110 14.2); If-Range would need a validator that matched,
- * and without one everything is sent (13.1.5). */
+/* Several ranges get the whole. */
 static enum http_range_kind choose_range(struct response *response, const struct http_head *request)
 {
+	struct http_ranges ranges;
+	enum http_range_kind kind;
+
 	response->offset = 0;
 	response->len = response->file.size;
 	if (request->verb != HTTP_VERB_GET || request->count[HTTP_FIELD_RANGE] != 1 ||
 	    request->count[HTTP_FIELD_IF_RANGE])
 		return HTTP_RANGE_WHOLE;
-	return http_range_parse(request->value, response->file.size, &response->offset,
-				&response->len);
+	kind = http_range_parse(request->value[HTTP_FIELD_RANGE], response->file.size, &ranges);
+	if (kind != HTTP_RANGE_PARTS)
+		return kind;
+	if (ranges.n > 1)
+		return HTTP_RANGE_WHOLE;
+	response->offset = ranges.range[0].offset;
+	response->len = ranges.range[0].len;
+	return kind;
 }
 
 static void make_refusal(struct response *response, const struct http_head *request,
@@ -171,7 +179,7 @@ void response_make(struct response *ret_response, const struct http_head *reques
 		return;
 	}
 
-	response->status = range == HTTP_RANGE_PART ? 206 : 200;
+	response->status = range == HTTP_RANGE_PARTS ? 206 : 200;
 	response->keep_alive = request->keep_alive;
 	append_start(response);
 	append_file(response);
