@@ -15,9 +15,9 @@
 #include <ktls/ktls.h>
 
 enum metrics_counter {
-	METRICS_ACCEPTED = 0, /* connections that became sessions */
-	METRICS_REFUSED,      /* and that did not, for want of something */
-	METRICS_CLOSED,	      /* sessions that ended */
+	METRICS_ACCEPTED = 0, /* connections taken from the socket */
+	METRICS_REFUSED,      /* of these, closed at once, for want of something */
+	METRICS_CLOSED,	      /* of the others, those that have ended */
 	METRICS_BYTES_OUT,    /* application bytes, by metrics_count_traffic() as the next three */
 	METRICS_BYTES_IN,
 	METRICS_REKEYS_OUT,

@@ -146,11 +146,13 @@ static void begin_session(struct server *server, int fd)
 
 	/* A head and the file behind it are two writes: the second must not wait for the peer. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	metrics_count(server->site->metrics, METRICS_ACCEPTED);
 	if (slot)
 		r = session_new(&slot->session, server->site, fd);
 	if (r) {
 		if (server->site->verbose)
 			tool_fail(0, "accept", "%s", ktls_strerror(r));
+		metrics_count(server->site->metrics, METRICS_REFUSED);
 		close(fd);
 		return;
 	}

@@ -54,6 +54,8 @@ struct session {
 
 	uint64_t turn_bytes;
 	unsigned int turn_requests;
+
+	struct metrics_traffic counted;
 };
 
 /* What a step of a state answers beside enum session_want: the state has changed, step on. */
@@ -137,12 +139,26 @@ static void log_request(const struct session *session)
 		(unsigned long long)session->body_sent, protection);
 }
 
+static enum metrics_stage stage_of(const struct session *session)
+{
+	return session->state == STATE_HANDSHAKE ? METRICS_HANDSHAKE : METRICS_OPEN;
+}
+
+static void count_traffic(struct session *session)
+{
+	struct ktls_info info;
+
+	if (session->site->metrics && !ktls_conn_get_info(session->conn, &info, sizeof(info)))
+		metrics_count_traffic(session->site->metrics, &session->counted, &info);
+}
+
 /* A call is not done: what it waits for. An error ends the session, below TLS, where an alert may
  * be on its way. */
 static int wait_or_fail(struct session *session, int status, const char *what)
 {
 	if (status >= 0)
 		return want_of(status);
+	metrics_count_failure(session->site->metrics, stage_of(session), status);
 	log_error(session, status, what);
 	shutdown(session->fd, SHUT_WR);
 	return enter(session, STATE_LINGER_RAW);
@@ -151,9 +167,15 @@ static int wait_or_fail(struct session *session, int status, const char *what)
 static int step_handshake(struct session *session)
 {
 	int status = ktls_conn_handshake(session->conn, KTLS_NOW);
+	struct ktls_info info;
 
+	/* It may also end without an error, by the peer's leaving. */
+	if (status == KTLS_EOF || status == KTLS_CLOSED)
+		metrics_count_failure(session->site->metrics, METRICS_HANDSHAKE, status);
 	if (status != KTLS_DONE)
 		return wait_or_fail(session, status, "handshake");
+	if (!ktls_conn_get_info(session->conn, &info, sizeof(info)))
+		metrics_count_handshake(session->site->metrics, &info);
 	return enter(session, STATE_REQUEST);
 }
 
@@ -271,6 +293,8 @@ static void finish_response(struct session *session)
 {
 	session->site->requests++;
 	session->site->bytes += session->body_sent;
+	metrics_count_response(session->site->metrics, session->response.status);
+	count_traffic(session);
 	log_request(session);
 	response_done(&session->response);
 	session->head_sent = 0;
@@ -369,6 +393,10 @@ bool session_expired(const struct session *session, uint64_t now_ns)
 
 enum session_want session_expire(struct session *session)
 {
+	/* Lingering ends so, and a session between two requests. */
+	if (session->state < STATE_LINGER &&
+	    (session->state != STATE_REQUEST || http_reader_started(session->reader)))
+		metrics_count_failure(session->site->metrics, stage_of(session), KTLS_TIMEDOUT);
 	if (session->state != STATE_REQUEST)
 		return SESSION_OVER;
 	if (http_reader_started(session->reader))
@@ -393,6 +421,15 @@ void session_stop(struct session *session)
 		log_error(session, status, "stopping");
 }
 
+static int adopt(struct session *session, int fd)
+{
+	struct ktls_config *config = live_get(session->site->live);
+	int r = ktls_conn_adopt(&session->conn, config, fd);
+
+	ktls_config_unref(config);
+	return r;
+}
+
 int session_new(struct session **ret_session, struct session_site *site, int fd)
 {
 	struct session *session = calloc(1, sizeof(*session));
@@ -403,7 +440,7 @@ int session_new(struct session **ret_session, struct session_site *site, int fd)
 	session->response.file = (struct file)FILE_NULL;
 	session->site = site;
 	session->reader = http_reader_new(HTTP_KIND_REQUEST);
-	r = session->reader ? ktls_conn_adopt(&session->conn, site->config, fd) : -ENOMEM;
+	r = session->reader ? adopt(session, fd) : -ENOMEM;
 	if (r) {
 		session_free(session);
 		return r;
@@ -418,6 +455,10 @@ struct session *session_free(struct session *session)
 {
 	if (!session)
 		return NULL;
+	if (session->conn) {
+		count_traffic(session);
+		metrics_count(session->site->metrics, METRICS_CLOSED);
+	}
 	response_done(&session->response);
 	http_reader_free(session->reader);
 	ktls_conn_free(session->conn);

@@ -12,6 +12,9 @@
 
 #include <ktls/ktls.h>
 
+#include "live.h"
+#include "metrics.h"
+
 enum session_limit {
 	SESSION_LIMIT_INPUT = 4096,	    /* read at once; the rest stays in the socket */
 	SESSION_LIMIT_TURN_BYTES = 1 << 20, /* then it is another session's turn */
@@ -26,7 +29,8 @@ enum session_limit {
 
 /* What all sessions of a server share. */
 struct session_site {
-	struct ktls_config *config;
+	struct live *live;	 /* the config of new ones */
+	struct metrics *metrics; /* or NULL */
 	int root_fd;
 	bool verbose;
 	uint64_t requests;

@@ -356,7 +356,7 @@ def tool_server(root, *options, name='ec'):
     server = Process(TOOL, 'serve', '--listen', '127.0.0.1:0', '--root', root, '--verbose',
                      *identity(name), *options)
     server.await_text('listening on https://')
-    return server, int(server.out.read_text().split(':')[-1])
+    return server, int(server.out.read_text().splitlines()[0].split(':')[-1])
 
 
 def tool_get(port, name, *options):

@@ -56,14 +56,14 @@ def tls_context():
 
 
 @contextlib.contextmanager
-def connection(port, receive_buffer=None):
+def connection(port, receive_buffer=None, name='localhost'):
     """A TLS connection of OpenSSL's, by way of Python."""
     with socket.socket() as plain:
         if receive_buffer:
             plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         plain.settimeout(kit.LIMIT_S)
         plain.connect(('127.0.0.1', port))
-        with tls_context().wrap_socket(plain, server_hostname='localhost',
+        with tls_context().wrap_socket(plain, server_hostname=name,
                                        suppress_ragged_eofs=False) as tls:
             yield tls
 

@@ -39,7 +39,7 @@ FENCES = {
     r'liburing(/.*|\.h)': ['uring/'],
     r'netlink/.*': ['src/netlink.c'],
     r'linux/tls\.h': ['ktls/', 'bench/bare_kernel.c'],
-    r'(llhttp|http_parser|jansson)\.h': ['src/tools/'],
+    r'(ini|llhttp|http_parser|jansson)\.h': ['src/tools/'],
     r'linux/.*|asm/.*|asm-generic/.*': ['ktls/', 'uring/', 'src/', 'src/tools/'],
 }
 
