@@ -90,20 +90,79 @@ static void remove_tree(void)
 
 TestSuite(unit, .init = make_tree, .fini = remove_tree);
 
-Test(unit, a_file_beneath_the_root_opens_with_its_facts)
+Test(unit, a_small_file_is_read_with_its_facts)
 {
 	struct file file = FILE_NULL;
-	char text[8] = "";
 
 	cr_assert_eq(file_open(&file, root_fd, "index/index.html"), 0);
 
 	cr_expect_eq(file.size, 5);
-	cr_expect_str_eq(file.type, "text/html; charset=utf-8");
-	cr_expect_eq(read(file.fd, text, sizeof(text)), 5);
-	cr_expect_str_eq(text, "index");
-	cr_expect(fcntl(file.fd, F_GETFD) & FD_CLOEXEC);
-	file_close(&file);
+	cr_expect_arr_eq(file.contents, "index", 5);
 	cr_expect_lt(file.fd, 0);
+	cr_expect_eq(file.etag[0], '"');
+	cr_expect_str_eq(strrchr(file.etag, '"'), "\"");
+	cr_expect_str_eq(file.modified + strlen(file.modified) - 4, " GMT");
+	file_close(&file);
+	cr_expect_null(file.contents);
+}
+
+/* Bytes that count up. */
+static void write_bytes(const char *path, size_t size)
+{
+	FILE *file = fopen(path, "w");
+
+	cr_assert(file);
+	for (size_t i = 0; i < size; i++)
+		fputc((int)i, file);
+	cr_assert_eq(fclose(file), 0);
+}
+
+Test(unit, a_larger_file_stays_open)
+{
+	struct file small = FILE_NULL, larger = FILE_NULL;
+
+	write_bytes("small", FILE_LIMIT_SMALL);
+	write_bytes("larger", FILE_LIMIT_SMALL + 1);
+	cr_assert_eq(file_open(&small, root_fd, "small"), 0);
+	cr_assert_eq(file_open(&larger, root_fd, "larger"), 0);
+
+	cr_expect_eq(small.size, FILE_LIMIT_SMALL);
+	cr_expect_eq((unsigned char)small.contents[1000], 1000 % 256);
+	cr_expect_lt(small.fd, 0);
+	cr_expect_eq(larger.size, FILE_LIMIT_SMALL + 1);
+	cr_expect_null(larger.contents);
+	cr_expect(fcntl(larger.fd, F_GETFD) & FD_CLOEXEC);
+	file_close(&small);
+	file_close(&larger);
+	cr_expect_lt(larger.fd, 0);
+}
+
+Test(unit, each_state_of_a_file_has_a_tag_of_its_own)
+{
+	const struct timespec times[2] = { { .tv_nsec = UTIME_OMIT },
+					   { .tv_sec = 1, .tv_nsec = 1 } };
+	struct file files[4];
+
+	for (int i = 0; i < 4; i++) {
+		if (i == 1)
+			write_bytes("changing", 10);
+		if (i == 2)
+			cr_assert_eq(rename("changing", "x"), 0);
+		if (i == 3)
+			cr_assert_eq(utimensat(AT_FDCWD, "changing", times, 0), 0);
+		if (i % 2 == 0)
+			write_bytes("changing", 9);
+		cr_assert_eq(file_open(&files[i], root_fd, "changing"), 0);
+	}
+	for (int i = 0; i < 4; i++) {
+		for (int j = 0; j < i; j++)
+			cr_expect_str_neq(files[i].etag, files[j].etag, "%d and %d", i, j);
+	}
+	cr_expect_eq(files[3].mtime, 1);
+	cr_expect_eq(files[3].mtime_nsec, 1);
+	cr_expect_str_eq(files[3].modified, "Thu, 01 Jan 1970 00:00:01 GMT");
+	for (int i = 0; i < 4; i++)
+		file_close(&files[i]);
 }
 
 Test(unit, what_opens_and_what_does_not)
@@ -116,18 +175,17 @@ Test(unit, what_opens_and_what_does_not)
 		{ "plain", 0, 0 },
 		{ "./plain", 0, 0 },
 		{ "index//index.html", 0, 0 },
-		{ "index", 0, 0 },
-		{ "index/", 0, 0 },
-		{ "index/.", 0, 0 },
-		{ "bare", -ENOENT, 0 },
-		{ ".", -ENOENT, 0 },
+		{ "index", -EISDIR, 0 },
+		{ "index/", -EISDIR, 0 },
+		{ "index/.", -EISDIR, 0 },
+		{ ".", -EISDIR, 0 },
 		{ "none", -ENOENT, -ENOENT },
 		{ "none/none", -ENOENT, -ENOENT },
 		{ "", -ENOENT, -ENOENT },
 		{ "plain/", -ENOTDIR, -ENOTDIR },
 		{ "plain/x", -ENOTDIR, -ENOTDIR },
 		{ "in", 0, -ELOOP },
-		{ "dir_in", 0, -ELOOP },
+		{ "dir_in", -EISDIR, -ELOOP },
 		{ "dir_in/index.html", 0, -ENOTDIR },
 		{ "up", -EXDEV, -ELOOP },
 		{ "out", -EXDEV, -ELOOP },
@@ -149,7 +207,7 @@ Test(unit, what_opens_and_what_does_not)
 		cr_expect_eq(opened, rows[i].opened, "open \"%s\": %d", rows[i].path, opened);
 		cr_expect_eq(walked < 0 ? walked : 0, rows[i].walked, "walk \"%s\": %d",
 			     rows[i].path, walked);
-		cr_expect_eq(file.fd >= 0, !opened);
+		cr_expect_eq(file.contents != NULL, !opened);
 		file_close(&file);
 		if (walked >= 0)
 			close(walked);
@@ -165,12 +223,6 @@ Test(unit, a_name_longer_than_any_file_is_not_found)
 	path[sizeof(path) - 1] = '\0';
 	cr_expect_eq(file_open(&file, root_fd, path), -ENAMETOOLONG);
 	cr_expect_eq(file_walk(root_fd, path), -ENAMETOOLONG);
-
-	/* Not one long name, but a way so long that there is no room for "/index.html". */
-	for (size_t i = 0; i + 1 < sizeof(path); i++)
-		path[i] = i % 2 ? '/' : '.';
-	path[4095] = '\0';
-	cr_expect_eq(file_open(&file, root_fd, path), -ENAMETOOLONG);
 }
 
 Test(unit, a_device_is_no_file)
@@ -204,10 +256,13 @@ Test(unit, nothing_stays_open)
 	int before = dup(root_fd);
 
 	close(before);
+	write_bytes("large", FILE_LIMIT_SMALL + 1);
 	for (int i = 0; i < 100; i++) {
-		cr_assert_eq(file_open(&file, root_fd, "index"), 0);
+		cr_assert_eq(file_open(&file, root_fd, "plain"), 0);
 		file_close(&file);
-		cr_assert_lt(file_open(&file, root_fd, "bare"), 0);
+		cr_assert_eq(file_open(&file, root_fd, "large"), 0);
+		file_close(&file);
+		cr_assert_lt(file_open(&file, root_fd, "index"), 0);
 		cr_assert_lt(file_open(&file, root_fd, "fifo"), 0);
 		cr_assert_lt(file_walk(root_fd, "index/none/x"), 0);
 		cr_assert_lt(file_walk(root_fd, "index/index.html/"), 0);

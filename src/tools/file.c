@@ -9,10 +9,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -21,10 +22,6 @@
 
 #include "file.h"
 #include "tool.h"
-
-enum file_limit {
-	FILE_LIMIT_RETRIES = 16, /* openat2(2) answers EAGAIN when a rename crossed its way */
-};
 
 enum {
 	OPEN_FLAGS = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
@@ -107,76 +104,71 @@ static int open_beneath(int root_fd, const char *path)
 	return fd == -ENXIO || fd == -ENODEV ? -EACCES : fd;
 }
 
-static const char *find_type(const char *path)
+/* Reads the whole of a small file; it may have become smaller since its size was asked for. */
+static int read_contents(struct file *file, int fd)
 {
-	static const struct {
-		const char *suffix;
-		const char *type;
-	} types[] = {
-		{ ".html", "text/html; charset=utf-8" },
-		{ ".htm", "text/html; charset=utf-8" },
-		{ ".txt", "text/plain; charset=utf-8" },
-		{ ".css", "text/css; charset=utf-8" },
-		{ ".js", "text/javascript; charset=utf-8" },
-		{ ".json", "application/json" },
-		{ ".xml", "application/xml" },
-		{ ".pdf", "application/pdf" },
-		{ ".svg", "image/svg+xml" },
-		{ ".png", "image/png" },
-		{ ".jpg", "image/jpeg" },
-		{ ".jpeg", "image/jpeg" },
-		{ ".gif", "image/gif" },
-		{ ".webp", "image/webp" },
-		{ ".ico", "image/vnd.microsoft.icon" },
-		{ ".woff2", "font/woff2" },
-		{ ".wasm", "application/wasm" },
-		{ ".mp4", "video/mp4" },
-		{ ".gz", "application/gzip" },
-		{ ".zip", "application/zip" },
-	};
-	const char *slash = strrchr(path, '/');
-	const char *suffix = strrchr(slash ? slash : path, '.');
+	char *contents = malloc(file->size + 1);
+	size_t len = 0;
 
-	for (size_t i = 0; suffix && i < sizeof(types) / sizeof(*types); i++) {
-		if (!strcasecmp(suffix, types[i].suffix))
-			return types[i].type;
+	if (!contents)
+		return -ENOMEM;
+	while (len < file->size) {
+		ssize_t n = pread(fd, contents + len, file->size - len, (off_t)len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			int r = -errno;
+
+			free(contents);
+			return r;
+		}
+		if (!n)
+			break;
+		len += (size_t)n;
 	}
-	return "application/octet-stream";
+	file->contents = contents;
+	file->size = len;
+	return 0;
+}
+
+static void describe(struct file *file, const struct stat *stat)
+{
+	file->size = (uint64_t)stat->st_size;
+	file->mtime = stat->st_mtim.tv_sec;
+	file->mtime_nsec = stat->st_mtim.tv_nsec;
+	snprintf(file->etag, sizeof(file->etag), "\"%" PRIx64 "-%" PRIx64 "-%" PRIx64 "\"",
+		 (uint64_t)stat->st_ino, file->size,
+		 (uint64_t)file->mtime * 1000000000 + (uint64_t)file->mtime_nsec);
+	http_date_format(stat->st_mtim.tv_sec, file->modified);
 }
 
 int file_open(struct file *ret_file, int root_fd, const char *path)
 {
 	_cleanup_(tool_fd_close) int fd = open_beneath(root_fd, path);
-	char index[PATH_MAX];
+	struct file file = FILE_NULL;
 	struct stat stat;
+	int r = 0;
 
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &stat))
 		return -errno;
-	if (S_ISDIR(stat.st_mode)) {
-		if (snprintf(index, sizeof(index), "%s/index.html", path) >= (int)sizeof(index))
-			return -ENAMETOOLONG;
-		path = index;
-		tool_fd_close(&fd);
-		fd = open_beneath(root_fd, path);
-		if (fd < 0)
-			return fd;
-		if (fstat(fd, &stat))
-			return -errno;
-	}
 	if (!S_ISREG(stat.st_mode))
-		return -EACCES;
-	*ret_file = (struct file){
-		.fd = tool_fd_steal(&fd),
-		.size = (uint64_t)stat.st_size,
-		.mtime = stat.st_mtim.tv_sec,
-		.type = find_type(path),
-	};
-	return 0;
+		return S_ISDIR(stat.st_mode) ? -EISDIR : -EACCES;
+	describe(&file, &stat);
+	if (file.size <= FILE_LIMIT_SMALL)
+		r = read_contents(&file, fd);
+	else
+		file.fd = tool_fd_steal(&fd);
+	if (!r)
+		*ret_file = file;
+	return r;
 }
 
 void file_close(struct file *file)
 {
 	tool_fd_close(&file->fd);
+	free(file->contents);
+	file->contents = NULL;
 }

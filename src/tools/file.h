@@ -6,11 +6,23 @@
 
 #include <stdint.h>
 
+#include "http.h"
+
+enum file_limit {
+	FILE_LIMIT_RETRIES = 16,  /* openat2(2) answers EAGAIN when a rename crossed its way */
+	FILE_LIMIT_SMALL = 15360, /* of such a file the contents are kept: beside a head they fit
+				     into one record of TLS */
+	FILE_LIMIT_ETAG = 56,
+};
+
 struct file {
-	int fd;
+	int fd;		/* -1: there is none, for the contents are here */
+	char *contents; /* NULL: behind fd */
 	uint64_t size;
-	int64_t mtime;	  /* seconds since 1970 */
-	const char *type; /* for Content-Type; static */
+	int64_t mtime; /* seconds since 1970 */
+	int64_t mtime_nsec;
+	char etag[FILE_LIMIT_ETAG];	/* strong: another one, another size, or written to again */
+	char modified[HTTP_LIMIT_DATE]; /* for Last-Modified */
 };
 
 /* Nothing open. */
@@ -20,10 +32,10 @@ struct file {
 	}
 
 /*
- * Opens the regular file at a relative path beneath the directory root_fd; a directory stands for
- * the index.html in it. Symbolic links are followed as long as they stay beneath (with openat2(2);
- * without it, none is). -errno of the system; -EXDEV or -ELOOP: the way leads out; -EACCES also for
- * what is no regular file.
+ * Opens the regular file at a relative path beneath the directory root_fd, or reads it, if it is
+ * small. Symbolic links are followed as long as they stay beneath (with openat2(2); without it,
+ * none is). -errno of the system; -EISDIR: it is a directory; -EXDEV or -ELOOP: the way leads out;
+ * -EACCES also for what is no file at all; -ENOMEM.
  */
 int file_open(struct file *ret_file, int root_fd, const char *path);
 void file_close(struct file *file);

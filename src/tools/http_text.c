@@ -98,6 +98,7 @@ const char *http_status_text(unsigned int status)
 	} texts[] = {
 		{ 200, "OK" },
 		{ 206, "Partial Content" },
+		{ 301, "Moved Permanently" },
 		{ 304, "Not Modified" },
 		{ 400, "Bad Request" },
 		{ 403, "Forbidden" },

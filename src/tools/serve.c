@@ -32,6 +32,7 @@ struct serve {
 	struct metrics_process process;
 	struct workers workers;
 	struct exporter *exporter;
+	struct mime *mime;
 	int root_fd;
 	int listen_fd;
 	int metrics_fd;
@@ -129,6 +130,7 @@ static int start(struct serve *serve)
 	const struct session_site site = {
 		.live = &serve->live,
 		.root_fd = serve->root_fd,
+		.mime = serve->mime,
 		.verbose = serve->settings.verbose,
 	};
 	int r = workers_init(&serve->workers, n);
@@ -227,6 +229,8 @@ static int run(struct serve *serve)
 	r = open_root(serve);
 	if (r || serve->settings.check)
 		return r;
+	if (mime_new(&serve->mime, MIME_SYSTEM))
+		return tool_fail(TOOL_EXIT_FAILED, command, "%s", strerror(ENOMEM));
 	raise_file_limit(serve->settings.threads);
 	r = block_signals(serve);
 	if (r)
@@ -251,6 +255,7 @@ static void serve_done(struct serve *serve)
 	workers_done(&serve->workers);
 	if (serve->live.config)
 		live_done(&serve->live);
+	mime_free(serve->mime);
 	tool_fd_close(&serve->root_fd);
 	tool_fd_close(&serve->listen_fd);
 	tool_fd_close(&serve->metrics_fd);

@@ -34,6 +34,7 @@ struct server {
 	bool listening;	       /* epoll waits for listen_fd */
 	uint64_t pause_end_ns; /* not to accept before */
 	uint64_t next_tick_ns;
+	bool caching; /* files are open that nobody may ask for again */
 	unsigned int n_sessions;
 	unsigned int n_resting;
 	struct slot slots[SERVER_LIMIT_SESSIONS];
@@ -223,6 +224,7 @@ static int tick(struct server *server)
 	if (now_ns < server->next_tick_ns)
 		return 0;
 	server->next_tick_ns = ktls_deadline_in(SERVER_LIMIT_TICK_MS);
+	server->caching = cache_sweep(server->site->responses.cache, now_ns);
 	for (size_t i = 0; i < SERVER_LIMIT_SESSIONS; i++) {
 		struct slot *slot = &server->slots[i];
 
@@ -238,7 +240,8 @@ static int timeout_ms(const struct server *server)
 {
 	if (server->n_resting)
 		return SERVER_LIMIT_REST_MS;
-	return server->n_sessions || !server->listening ? SERVER_LIMIT_TICK_MS : -1;
+	return server->n_sessions || !server->listening || server->caching ? SERVER_LIMIT_TICK_MS
+									   : -1;
 }
 
 /* One round. 0 to go on, 1 when asked to stop, or -errno. */
@@ -307,9 +310,12 @@ int server_run(struct session_site *site, int listen_fd, int stop_fd)
 	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (server->epoll_fd < 0)
 		return -errno;
-	r = set_up(server, stop_fd);
+	r = cache_new(&site->responses.cache, site->root_fd, site->mime);
+	if (!r)
+		r = set_up(server, stop_fd);
 	while (!r)
 		r = run_round(server);
 	end_all(server);
+	site->responses.cache = cache_free(site->responses.cache);
 	return r < 0 ? r : 0;
 }

@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "http.h"
 #include "response.h"
@@ -49,8 +50,9 @@ struct session {
 	size_t input_start, input_end;
 
 	struct response response;
-	size_t head_sent;
-	uint64_t body_sent;
+	unsigned int piece; /* that is being sent */
+	uint64_t piece_sent;
+	uint64_t sent; /* of the whole response */
 
 	uint64_t turn_bytes;
 	unsigned int turn_requests;
@@ -122,6 +124,13 @@ static void log_text(const char *text)
 	}
 }
 
+static uint64_t body_sent(const struct session *session)
+{
+	uint64_t head_len = session->response.len - session->response.body_len;
+
+	return session->sent > head_len ? session->sent - head_len : 0;
+}
+
 static void log_request(const struct session *session)
 {
 	const struct http_head *request = http_reader_head(session->reader);
@@ -136,7 +145,7 @@ static void log_request(const struct session *session)
 	fputc(' ', stderr);
 	log_text(*request->target ? request->target : "-");
 	fprintf(stderr, " %u %llu %s\n", session->response.status,
-		(unsigned long long)session->body_sent, protection);
+		(unsigned long long)body_sent(session), protection);
 }
 
 static enum metrics_stage stage_of(const struct session *session)
@@ -181,7 +190,7 @@ static int step_handshake(struct session *session)
 
 static int answer_error(struct session *session, unsigned int status)
 {
-	response_make_error(&session->response, status);
+	response_make_error(&session->response, &session->site->responses, status, time(NULL));
 	return enter(session, STATE_RESPONSE);
 }
 
@@ -234,8 +243,12 @@ static int step_request(struct session *session)
 		session->input_start += used;
 		if (event == HTTP_EVENT_MORE)
 			continue;
-		response_make(&session->response, http_reader_head(session->reader),
-			      session->site->root_fd);
+		response_make(&session->response, &session->site->responses,
+			      http_reader_head(session->reader), time(NULL), ktls_deadline_in(0));
+		if (session->response.entry)
+			metrics_count(session->site->metrics, session->response.hit
+								      ? METRICS_CACHE_HITS
+								      : METRICS_CACHE_MISSES);
 		return enter(session, STATE_RESPONSE);
 	}
 }
@@ -250,41 +263,48 @@ static void account(struct session *session, uint64_t n)
 	set_deadline(session, SESSION_LIMIT_STALL_MS);
 }
 
-static int send_head(struct session *session)
+/* One turn's worth of a piece, at most. */
+static int send_piece(struct session *session, const struct response_piece *piece)
 {
-	struct response *response = &session->response;
-	size_t n;
-	int status = ktls_conn_write(session->conn, response->head + session->head_sent,
-				     response->head_len - session->head_sent, KTLS_NOW, &n);
+	uint64_t left = piece->len - session->piece_sent;
+	uint64_t turn = SESSION_LIMIT_TURN_BYTES - session->turn_bytes;
+	uint64_t n;
+	int status;
 
+	if (piece->data)
+		status = ktls_conn_write(session->conn, piece->data + session->piece_sent, left,
+					 KTLS_NOW, &n);
+	else
+		status = ktls_conn_sendfile(session->conn, session->response.file->fd,
+					    piece->offset + session->piece_sent,
+					    left < turn ? left : turn, KTLS_NOW, &n);
 	if (status < 0)
 		return status;
-	session->head_sent += n;
+	session->piece_sent += n;
+	session->sent += n;
 	account(session, n);
 	return status;
 }
 
-/* One turn's worth of the file. KTLS_DONE: all of it was accepted. */
-static int send_file(struct session *session)
+/* KTLS_DONE: all of it was accepted. */
+static int send_pieces(struct session *session)
 {
-	struct response *response = &session->response;
+	const struct response *response = &session->response;
 
-	while (session->body_sent < response->len) {
-		uint64_t left = response->len - session->body_sent;
-		uint64_t turn, n;
+	while (session->piece < response->n_pieces) {
+		const struct response_piece *piece = &response->pieces[session->piece];
 		int status;
 
 		/* The others' turn; the socket wakes us when it has room. */
 		if (session->turn_bytes >= SESSION_LIMIT_TURN_BYTES)
 			return KTLS_WANT_WRITE;
-		turn = SESSION_LIMIT_TURN_BYTES - session->turn_bytes;
-		status = ktls_conn_sendfile(session->conn, response->file.fd,
-					    response->offset + session->body_sent,
-					    left < turn ? left : turn, KTLS_NOW, &n);
-		session->body_sent += status < 0 ? 0 : n;
-		account(session, status < 0 ? 0 : n);
+		status = send_piece(session, piece);
 		if (status != KTLS_DONE)
 			return status;
+		if (session->piece_sent == piece->len) {
+			session->piece++;
+			session->piece_sent = 0;
+		}
 	}
 	return KTLS_DONE;
 }
@@ -292,24 +312,21 @@ static int send_file(struct session *session)
 static void finish_response(struct session *session)
 {
 	session->site->requests++;
-	session->site->bytes += session->body_sent;
+	session->site->bytes += body_sent(session);
 	metrics_count_response(session->site->metrics, session->response.status);
 	count_traffic(session);
 	log_request(session);
 	response_done(&session->response);
-	session->head_sent = 0;
-	session->body_sent = 0;
+	session->piece = 0;
+	session->piece_sent = 0;
+	session->sent = 0;
 	http_reader_reset(session->reader);
 }
 
 static int step_response(struct session *session)
 {
-	int status = KTLS_DONE;
+	int status = send_pieces(session);
 
-	if (session->head_sent < session->response.head_len)
-		status = send_head(session);
-	if (status == KTLS_DONE && session->response.file.fd >= 0)
-		status = send_file(session);
 	if (status != KTLS_DONE)
 		return wait_or_fail(session, status, "response");
 	finish_response(session);
@@ -437,7 +454,6 @@ int session_new(struct session **ret_session, struct session_site *site, int fd)
 
 	if (!session)
 		return -ENOMEM;
-	session->response.file = (struct file)FILE_NULL;
 	session->site = site;
 	session->reader = http_reader_new(HTTP_KIND_REQUEST);
 	r = session->reader ? adopt(session, fd) : -ENOMEM;

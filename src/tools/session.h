@@ -14,6 +14,7 @@
 
 #include "live.h"
 #include "metrics.h"
+#include "response.h"
 
 enum session_limit {
 	SESSION_LIMIT_INPUT = 4096,	    /* read at once; the rest stays in the socket */
@@ -32,6 +33,8 @@ struct session_site {
 	struct live *live;	 /* the config of new ones */
 	struct metrics *metrics; /* or NULL */
 	int root_fd;
+	const struct mime *mime;
+	struct response_site responses; /* the thread's own */
 	bool verbose;
 	uint64_t requests;
 	uint64_t bytes; /* of files */
