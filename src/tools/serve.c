@@ -15,6 +15,7 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
+#include "confine.h"
 #include "exporter.h"
 #include "identities.h"
 #include "listen.h"
@@ -236,6 +237,8 @@ static int run(struct serve *serve)
 	if (r)
 		return tool_fail(TOOL_EXIT_FAILED, command, "signalfd: %s", strerror(-r));
 	r = open_sockets(serve);
+	if (!r)
+		r = confine(&serve->settings, &serve->process);
 	if (!r)
 		r = announce(serve);
 	if (!r)

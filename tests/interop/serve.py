@@ -16,7 +16,7 @@ from web import SIZE, curl, get, url
 
 def announces(listen, wanted):
     server = kit.Process(kit.TOOL, 'serve', '--listen', listen, '--self-signed')
-    server.await_text('\n')
+    server.await_text('listening on ')
     line = server.out.read_text()
     kit.check(line.startswith('listening on https://%s:' % wanted) and line.endswith('\n'), line)
     port = int(line.rsplit(':', 1)[1])
@@ -28,7 +28,7 @@ def announces(listen, wanted):
 
 def self_signed_is_for_localhost():
     server = kit.Process(kit.TOOL, 'serve', '--listen', '127.0.0.1:0', '--self-signed')
-    server.await_text('\n')
+    server.await_text('listening on ')
     port = int(server.out.read_text().rsplit(':', 1)[1])
     certificate = kit.path('self-signed.pem')
     certificate.write_text(ssl.get_server_certificate(('127.0.0.1', port)))
@@ -52,7 +52,7 @@ def offload(when):
     curl('-o', got, url(port, 'data.bin'))
     kit.check_same(got, kit.payload(SIZE))
     web.check_ends(server)
-    return server.errors().splitlines()[0]
+    return server.line('tx=')
 
 
 def head_of_a_file():

@@ -39,13 +39,13 @@ FENCES = {
     r'liburing(/.*|\.h)': ['uring/'],
     r'netlink/.*': ['src/netlink.c'],
     r'linux/tls\.h': ['ktls/', 'bench/bare_kernel.c'],
-    r'(ini|llhttp|http_parser|jansson)\.h': ['src/tools/'],
+    r'(ini|llhttp|http_parser|jansson|seccomp)\.h': ['src/tools/'],
     r'linux/.*|asm/.*|asm-generic/.*': ['ktls/', 'uring/', 'src/', 'src/tools/'],
 }
 
 LIBC = re.compile(r'''
     (assert|byteswap|complex|ctype|dirent|dlfcn|elf|endian|err|errno|error|fcntl|features|fenv|float
-    |fnmatch|ftw|getopt|glob|ifaddrs|inttypes|iso646|libgen|limits|link|locale|malloc|math|mntent
+    |fnmatch|ftw|getopt|glob|grp|ifaddrs|inttypes|iso646|libgen|limits|link|locale|malloc|math|mntent
     |netdb|poll|pthread|pwd|resolv|sched|search|semaphore|setjmp|signal|spawn|stdalign|stdarg
     |stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|sysexits|syslog|termios
     |threads|time|uchar|ucontext|unistd|utime|wchar|wctype)\.h

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef KTLS_TOOL_PRIVILEGES_H
+#define KTLS_TOOL_PRIVILEGES_H
+
+/*
+ * Becomes another user for good: "NAME" with its own group and supplementary groups, or
+ * "NAME:GROUP". Before the first thread. On failure *ret_error is what is wrong, in words; to be
+ * freed. -errno; -ENOENT: there is no such user or group; -EPERM: only root can.
+ */
+int privileges_drop(const char *user, char **ret_error);
+
+#endif
