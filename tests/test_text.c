@@ -46,7 +46,7 @@ Test(unit, what_a_stranger_wrote_stays_within_its_quotes)
 {
 	static const struct {
 		const char *string;
-		size_t max;
+		size_t size;
 		const char *text;
 	} rows[] = {
 		{ "/a?b=c d", 100, "/a?b=c d" },
@@ -54,14 +54,15 @@ Test(unit, what_a_stranger_wrote_stays_within_its_quotes)
 		{ "\r\n\x1b[2J\x7f", 100, "\\x0d\\x0a\\x1b[2J\\x7f" },
 		{ "\xc3\xa4", 100, "\\xc3\\xa4" },
 		{ "abcdef", 3, "abc" },
+		{ "a\nb", 4, "a" },
 		{ "", 3, "" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		char buf[64];
-		struct text text = { .buf = buf, .size = sizeof(buf) };
+		char buf[128];
+		struct text text = { .buf = buf, .size = rows[i].size };
 
-		text_put_quoted(&text, rows[i].string, rows[i].max);
+		text_put_quoted(&text, rows[i].string);
 		cr_expect(is(&text, rows[i].text), "%zu: %.*s", i, (int)text.len, buf);
 	}
 }

@@ -54,6 +54,8 @@ static int add_places(struct sandbox_places *places, const struct settings *sett
 		r = sandbox_add_file(places, settings->config, SANDBOX_READ);
 	if (!r && settings->ticket_file)
 		r = sandbox_add_file(places, settings->ticket_file, SANDBOX_READ);
+	if (!r && settings->access_log && strcmp(settings->access_log, "-") != 0)
+		r = sandbox_add_file(places, settings->access_log, SANDBOX_WRITE);
 	if (!r)
 		r = add_site(places, &settings->everyone);
 	for (size_t i = 0; i < settings->n_sites && !r; i++)

@@ -34,6 +34,7 @@ struct serve {
 	struct workers workers;
 	struct exporter *exporter;
 	struct mime *mime;
+	struct access_file access;
 	int root_fd;
 	int listen_fd;
 	int metrics_fd;
@@ -97,6 +98,18 @@ static int open_root(struct serve *serve)
 	return 0;
 }
 
+static int open_access_log(struct serve *serve)
+{
+	const char *path = serve->settings.access_log;
+	int r = path ? access_file_open(&serve->access, path) : 0;
+
+	serve->access.with_tls = serve->settings.access_log_tls;
+	if (r)
+		return tool_fail(TOOL_EXIT_FAILED, command, "--access-log %s: %s", path,
+				 strerror(-r));
+	return 0;
+}
+
 static int open_sockets(struct serve *serve)
 {
 	const struct settings *settings = &serve->settings;
@@ -132,6 +145,7 @@ static int start(struct serve *serve)
 		.live = &serve->live,
 		.root_fd = serve->root_fd,
 		.mime = serve->mime,
+		.access = serve->settings.access_log ? &serve->access : NULL,
 		.verbose = serve->settings.verbose,
 	};
 	int r = workers_init(&serve->workers, n);
@@ -176,10 +190,21 @@ static int reload_all(struct serve *serve)
 	return r;
 }
 
+/* Whatever the settings are: it may have been moved away. */
+static void reopen_access_log(struct serve *serve)
+{
+	int r = serve->access.fd < 0 ? 0 : access_file_reopen(&serve->access);
+
+	if (r)
+		tool_fail(0, command, "--access-log %s: it cannot be opened anew: %s",
+			  serve->access.path, strerror(-r));
+}
+
 static void reload(struct serve *serve)
 {
 	int r = reload_all(serve);
 
+	reopen_access_log(serve);
 	if (r)
 		tool_fail(0, command, "reload: failed; all stays as it was");
 	else
@@ -236,7 +261,9 @@ static int run(struct serve *serve)
 	r = block_signals(serve);
 	if (r)
 		return tool_fail(TOOL_EXIT_FAILED, command, "signalfd: %s", strerror(-r));
-	r = open_sockets(serve);
+	r = open_access_log(serve);
+	if (!r)
+		r = open_sockets(serve);
 	if (!r)
 		r = confine(&serve->settings, &serve->process);
 	if (!r)
@@ -258,6 +285,7 @@ static void serve_done(struct serve *serve)
 	workers_done(&serve->workers);
 	if (serve->live.config)
 		live_done(&serve->live);
+	access_file_close(&serve->access);
 	mime_free(serve->mime);
 	tool_fd_close(&serve->root_fd);
 	tool_fd_close(&serve->listen_fd);
@@ -273,6 +301,7 @@ int serve_main(int argc, char *argv[])
 		.argv = argv,
 		.process.started_s = (uint64_t)time(NULL),
 		.workers = WORKERS_NULL,
+		.access = ACCESS_FILE_NULL,
 		.root_fd = -EBADF,
 		.listen_fd = -EBADF,
 		.metrics_fd = -EBADF,

@@ -34,6 +34,7 @@ struct server {
 	bool listening;	       /* epoll waits for listen_fd */
 	uint64_t pause_end_ns; /* not to accept before */
 	uint64_t next_tick_ns;
+	bool logging; /* lines wait to be written */
 	bool caching; /* files are open that nobody may ask for again */
 	unsigned int n_sessions;
 	unsigned int n_resting;
@@ -240,8 +241,9 @@ static int timeout_ms(const struct server *server)
 {
 	if (server->n_resting)
 		return SERVER_LIMIT_REST_MS;
-	return server->n_sessions || !server->listening || server->caching ? SERVER_LIMIT_TICK_MS
-									   : -1;
+	return server->n_sessions || !server->listening || server->caching || server->logging
+		       ? SERVER_LIMIT_TICK_MS
+		       : -1;
 }
 
 /* One round. 0 to go on, 1 when asked to stop, or -errno. */
@@ -266,6 +268,7 @@ static int run_round(struct server *server)
 	if (r)
 		return r;
 	run_resting(server);
+	server->logging = access_log_flush(server->site->log, ktls_deadline_in(0));
 	return tick(server);
 }
 
@@ -311,11 +314,14 @@ int server_run(struct session_site *site, int listen_fd, int stop_fd)
 	if (server->epoll_fd < 0)
 		return -errno;
 	r = cache_new(&site->responses.cache, site->root_fd, site->mime);
+	if (!r && site->access)
+		r = access_log_new(&site->log, site->access, site->metrics);
 	if (!r)
 		r = set_up(server, stop_fd);
 	while (!r)
 		r = run_round(server);
 	end_all(server);
 	site->responses.cache = cache_free(site->responses.cache);
+	site->log = access_log_free(site->log);
 	return r < 0 ? r : 0;
 }

@@ -54,6 +54,9 @@ struct session {
 	uint64_t piece_sent;
 	uint64_t sent; /* of the whole response */
 
+	struct access_request access;
+	char peer[KTLS_ADDRESS_TEXT_LEN]; /* empty until it is asked for */
+
 	uint64_t turn_bytes;
 	unsigned int turn_requests;
 
@@ -148,6 +151,35 @@ static void log_request(const struct session *session)
 		(unsigned long long)body_sent(session), protection);
 }
 
+static const char *peer_text(struct session *session)
+{
+	struct ktls_address address;
+
+	if (!*session->peer) {
+		strcpy(session->peer, "-");
+		if (!ktls_conn_get_peer_address(session->conn, &address)) {
+			address.port = 0;
+			ktls_address_format(&address, session->peer, sizeof(session->peer));
+		}
+	}
+	return session->peer;
+}
+
+static void log_access(struct session *session)
+{
+	struct ktls_info info = { 0 };
+
+	if (!session->site->log)
+		return;
+	ktls_conn_get_info(session->conn, &info, sizeof(info));
+	access_log_add(session->site->log, &session->access,
+		       &(struct access_answer){ .peer = peer_text(session),
+						.status = session->response.status,
+						.bytes = body_sent(session),
+						.now = time(NULL),
+						.info = &info });
+}
+
 static enum metrics_stage stage_of(const struct session *session)
 {
 	return session->state == STATE_HANDSHAKE ? METRICS_HANDSHAKE : METRICS_OPEN;
@@ -168,6 +200,8 @@ static int wait_or_fail(struct session *session, int status, const char *what)
 	if (status >= 0)
 		return want_of(status);
 	metrics_count_failure(session->site->metrics, stage_of(session), status);
+	if (session->state == STATE_RESPONSE)
+		log_access(session);
 	log_error(session, status, what);
 	shutdown(session->fd, SHUT_WR);
 	return enter(session, STATE_LINGER_RAW);
@@ -188,8 +222,15 @@ static int step_handshake(struct session *session)
 	return enter(session, STATE_REQUEST);
 }
 
+static void note_request(struct session *session)
+{
+	if (session->site->log)
+		access_request_set(&session->access, http_reader_head(session->reader));
+}
+
 static int answer_error(struct session *session, unsigned int status)
 {
+	note_request(session);
 	response_make_error(&session->response, &session->site->responses, status, time(NULL));
 	return enter(session, STATE_RESPONSE);
 }
@@ -243,6 +284,7 @@ static int step_request(struct session *session)
 		session->input_start += used;
 		if (event == HTTP_EVENT_MORE)
 			continue;
+		note_request(session);
 		response_make(&session->response, &session->site->responses,
 			      http_reader_head(session->reader), time(NULL), ktls_deadline_in(0));
 		if (session->response.entry)
@@ -313,6 +355,7 @@ static void finish_response(struct session *session)
 {
 	session->site->requests++;
 	session->site->bytes += body_sent(session);
+	log_access(session);
 	metrics_count_response(session->site->metrics, session->response.status);
 	count_traffic(session);
 	log_request(session);

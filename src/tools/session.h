@@ -12,6 +12,7 @@
 
 #include <ktls/ktls.h>
 
+#include "access.h"
 #include "live.h"
 #include "metrics.h"
 #include "response.h"
@@ -30,8 +31,10 @@ enum session_limit {
 
 /* What all sessions of a server share. */
 struct session_site {
-	struct live *live;	 /* the config of new ones */
-	struct metrics *metrics; /* or NULL */
+	struct live *live;	    /* the config of new ones */
+	struct metrics *metrics;    /* or NULL */
+	struct access_file *access; /* or NULL */
+	struct access_log *log;	    /* the thread's own, or NULL */
 	int root_fd;
 	const struct mime *mime;
 	struct response_site responses; /* the thread's own */

@@ -36,7 +36,9 @@ struct settings {
 	char *offload;
 	char *metrics;
 	char *user;
+	char *access_log;
 	unsigned int threads;
+	bool access_log_tls;
 	bool self_signed;
 	bool sandbox;
 	bool verbose;

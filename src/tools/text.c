@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A piece is put in whole or not at all; see text.h. */
+/* See text.h. A piece is put in whole or not at all. */
 
 #include <string.h>
 
@@ -33,11 +33,11 @@ void text_put_number(struct text *text, uint64_t number)
 	text_put(text, digits + at, sizeof(digits) - at);
 }
 
-void text_put_quoted(struct text *text, const char *string, size_t max)
+void text_put_quoted(struct text *text, const char *string)
 {
 	static const char hex[] = "0123456789abcdef";
 
-	for (size_t i = 0; i < max && string[i]; i++) {
+	for (size_t i = 0; string[i] && !text->cut; i++) {
 		unsigned char c = (unsigned char)string[i];
 		const char escaped[] = { '\\', 'x', hex[c >> 4], hex[c & 15] };
 

@@ -20,7 +20,7 @@ void text_put_string(struct text *text, const char *string);
 void text_put_number(struct text *text, uint64_t number);
 
 /* What somebody else chose, so that it stays within quotes on one line: anything but printable
- * ASCII, and quotes and backslashes, as "\xhh". At most `max` of its bytes. */
-void text_put_quoted(struct text *text, const char *string, size_t max);
+ * ASCII, and quotes and backslashes, as "\xhh". Of this, as much as fits. */
+void text_put_quoted(struct text *text, const char *string);
 
 #endif

@@ -8,6 +8,8 @@ asks: conditions, several ranges, codings; and how soon it sees that a file has 
 import email
 import gzip
 import os
+import re
+import signal
 import time
 
 import kit
@@ -189,6 +191,56 @@ def types():
         kit.check(ask(port, name)[1]['content-type'] == kind, name)
 
 
+def lines_of(server, file, count):
+    server.await_that(lambda: file.exists() and file.read_text().count('\n') >= count,
+                      '%d lines in the log' % count)
+    return file.read_text().splitlines()
+
+
+def access_log():
+    file = kit.new_path('log')
+    server, port = web.serve('--access-log', file, '--access-log-tls')
+    ask(port, 'hello.html', 'User-Agent: a "quoted" one', 'Referer: https://example.org/')
+    ask(port, 'none')
+    ask(port, 'data.bin', 'Range: bytes=5-99')
+    ask(port, 'hello.html', method='HEAD')
+    web.talk(port, b'rubbish\r\n\r\n')
+    lines = lines_of(server, file, 5)
+    start = r'127\.0\.0\.1 - - \[\d\d/\w{3}/\d{4}:\d\d:\d\d:\d\d \+0000\] '
+    for line, wanted in zip(lines, (
+            r'"GET /hello.html HTTP/1.1" 200 5 "https://example.org/" "a \\x22quoted\\x22 one"',
+            r'"GET /none HTTP/1.1" 404 14 "-" "curl/[^"]*"',
+            r'"GET /data.bin HTTP/1.1" 206 95 "-" "curl/[^"]*"',
+            r'"HEAD /hello.html HTTP/1.1" 200 0 "-" "curl/[^"]*"',
+            r'"-" 400 16 "-" "-"')):
+        kit.check(re.fullmatch(start + wanted + r' "TLS 1\.3" TLS_\w+', line), line)
+
+    moved = kit.new_path('moved')
+    file.rename(moved)
+    server.child.send_signal(signal.SIGHUP)
+    server.await_text('reload: done')
+    ask(port, 'hello.html')
+    kit.check(len(lines_of(server, file, 1)) == 1 and len(lines_of(server, moved, 5)) == 5, 'moved')
+    web.check_ends(server)
+
+
+def access_log_on_a_full_disk():
+    """The answers are the same; what was lost is said, and counted."""
+    server, port = web.serve('--access-log', '/dev/full')
+    answer = web.talk(port, b''.join(web.get('hello.html', 'User-Agent: ' + 'u' * 200)
+                                     for _ in range(400)) + web.get('none', 'Connection: close'))
+    kit.check(answer.count(b'\r\n\r\nhello') == 400, 'not all of them were answered')
+    server.await_text('lines are lost from now on')
+    web.check_ends(server)
+
+
+def access_log_on_stdout():
+    server, port = web.serve('--access-log', '-')
+    ask(port, 'hello.html')
+    server.await_text('"GET /hello.html HTTP/1.1" 200 5')
+    web.check_ends(server)
+
+
 CASES = [
     ('curl asks again', curl_asks_again),
     ('conditions', conditions),
@@ -198,6 +250,9 @@ CASES = [
     ('changes are seen', changes_are_seen),
     ('pipelined small ones', pipelined_small_ones),
     ('types', types),
+    ('access log', access_log),
+    ('access log on a full disk', access_log_on_a_full_disk),
+    ('access log on stdout', access_log_on_stdout),
 ]
 
 if __name__ == '__main__':
