@@ -15,10 +15,12 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
+#include "activation.h"
 #include "confine.h"
 #include "exporter.h"
 #include "identities.h"
 #include "listen.h"
+#include "notify.h"
 #include "settings.h"
 #include "tool.h"
 #include "workers.h"
@@ -39,6 +41,7 @@ struct serve {
 	int listen_fd;
 	int metrics_fd;
 	int signal_fd;
+	int notify_fd;
 };
 
 enum {
@@ -110,12 +113,32 @@ static int open_access_log(struct serve *serve)
 	return 0;
 }
 
+/* What systemd holds open for us needs no right to open it, and loses nobody at a restart. */
+static int take_sockets(struct serve *serve)
+{
+	char error[ACTIVATION_LIMIT_ERROR];
+	struct activation activation;
+	int r = activation_take(&activation, error);
+
+	if (r)
+		return tool_fail(TOOL_EXIT_FAILED, command, "socket activation: %s", error);
+	serve->listen_fd = activation.https_fd;
+	serve->metrics_fd = activation.metrics_fd;
+	r = notify_open(&serve->notify_fd);
+	if (r)
+		tool_fail(0, command, "NOTIFY_SOCKET: %s", strerror(-r));
+	return 0;
+}
+
 static int open_sockets(struct serve *serve)
 {
 	const struct settings *settings = &serve->settings;
-	int r = listen_open(&serve->listen_fd, "--listen", settings->listen, SERVER_LIMIT_BACKLOG);
+	int r = take_sockets(serve);
 
-	if (!r && settings->metrics)
+	if (!r && serve->listen_fd < 0)
+		r = listen_open(&serve->listen_fd, "--listen", settings->listen,
+				SERVER_LIMIT_BACKLOG);
+	if (!r && serve->metrics_fd < 0 && settings->metrics)
 		r = listen_open(&serve->metrics_fd, "--metrics", settings->metrics,
 				METRICS_BACKLOG);
 	return r;
@@ -202,14 +225,17 @@ static void reopen_access_log(struct serve *serve)
 
 static void reload(struct serve *serve)
 {
-	int r = reload_all(serve);
+	int r;
 
+	notify_reloading(serve->notify_fd);
 	reopen_access_log(serve);
+	r = reload_all(serve);
 	if (r)
 		tool_fail(0, command, "reload: failed; all stays as it was");
 	else
 		tool_fail(0, command, "reload: done; new connections get what was read");
 	atomic_fetch_add(r ? &serve->process.bad_reloads : &serve->process.reloads, 1);
+	notify_ready(serve->notify_fd, r ? "serving; the last reload failed" : "serving");
 }
 
 /* Until a signal, or a thread that could not go on, ends it. */
@@ -272,7 +298,9 @@ static int run(struct serve *serve)
 		r = start(serve);
 	if (r)
 		return r;
+	notify_ready(serve->notify_fd, "serving");
 	wait_for_end(serve);
+	notify_stopping(serve->notify_fd);
 	return stop(serve);
 }
 
@@ -291,6 +319,7 @@ static void serve_done(struct serve *serve)
 	tool_fd_close(&serve->listen_fd);
 	tool_fd_close(&serve->metrics_fd);
 	tool_fd_close(&serve->signal_fd);
+	tool_fd_close(&serve->notify_fd);
 	settings_done(&serve->settings);
 }
 
@@ -306,6 +335,7 @@ int serve_main(int argc, char *argv[])
 		.listen_fd = -EBADF,
 		.metrics_fd = -EBADF,
 		.signal_fd = -EBADF,
+		.notify_fd = -EBADF,
 	};
 	int r = settings_read(&serve.settings, argc, argv);
 

@@ -173,7 +173,7 @@ class Process:
     `held` its output goes into a pipe that nobody reads before release(), so that it stalls.
     """
 
-    def __init__(self, *arguments, stdin='/dev/null', held=False, env=None):
+    def __init__(self, *arguments, stdin='/dev/null', held=False, env=None, pass_fds=()):
         self.arguments = [str(argument) for argument in arguments]
         self.out, self.err = new_path('out'), new_path('err')
         self.carrier = None
@@ -181,7 +181,8 @@ class Process:
         with open(self.out, 'wb') as out, open(self.err, 'wb') as err:
             self.child = subprocess.Popen(
                 self.arguments, stdin=source, stdout=subprocess.PIPE if held else out, stderr=err,
-                cwd=directory, preexec_fn=_die_with_us, env=dict(os.environ, **(env or {})))
+                cwd=directory, preexec_fn=_die_with_us, pass_fds=pass_fds,
+                env=dict(os.environ, **(env or {})))
         if stdin:
             source.close()
         _running.append(self)
