@@ -45,6 +45,11 @@ static int add_site(struct sandbox_places *places, const struct settings_site *s
 	return r;
 }
 
+static bool has_log(const struct settings *settings)
+{
+	return settings->access_log && strcmp(settings->access_log, "-");
+}
+
 /* All that is opened while it runs. */
 static int add_places(struct sandbox_places *places, const struct settings *settings)
 {
@@ -54,6 +59,8 @@ static int add_places(struct sandbox_places *places, const struct settings *sett
 		r = sandbox_add_file(places, settings->config, SANDBOX_READ);
 	if (!r && settings->ticket_file)
 		r = sandbox_add_file(places, settings->ticket_file, SANDBOX_READ);
+	if (!r && has_log(settings))
+		r = sandbox_add_file(places, settings->access_log, SANDBOX_WRITE);
 	if (!r && settings->access_log && strcmp(settings->access_log, "-") != 0)
 		r = sandbox_add_file(places, settings->access_log, SANDBOX_WRITE);
 	if (!r)
@@ -98,9 +105,9 @@ static int enter_sandbox(const struct settings *settings, struct metrics_process
 	return 0;
 }
 
-static void check_file(const char *path)
+static void check_file(const char *path, int flags)
 {
-	_cleanup_(tool_fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	_cleanup_(tool_fd_close) int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0)
 		tool_fail(0, command,
@@ -115,11 +122,13 @@ static void check_reload(const struct settings *settings)
 	const struct settings_site *site = &settings->everyone;
 
 	if (settings->config)
-		check_file(settings->config);
+		check_file(settings->config, O_RDONLY);
+	if (has_log(settings))
+		check_file(settings->access_log, O_WRONLY | O_APPEND);
 	for (size_t i = 0; i <= settings->n_sites; i++) {
 		for (size_t j = 0; j < site->n_certs; j++) {
-			check_file(site->certs[j]);
-			check_file(site->keys[j]);
+			check_file(site->certs[j], O_RDONLY);
+			check_file(site->keys[j], O_RDONLY);
 		}
 		if (i < settings->n_sites)
 			site = settings->sites[i];

@@ -64,7 +64,7 @@ def serves_files_of_all_kinds():
     server, port = start(*kit.identity(), '--threads', '2')
     for name, wanted in (('hello.html', b'hello'), ('sub/', b'index'), ('sub', b'index'),
                          ('inside', b'hello'), ('empty.txt', b'')):
-        kit.check(web.curl(web.url(port, name)) == wanted, name)
+        kit.check(web.curl('-L', web.url(port, name)) == wanted, name)
     got = kit.new_path('got')
     web.curl('-o', got, web.url(port, 'data.bin'))
     kit.check_same(got, kit.payload(web.SIZE))
@@ -126,6 +126,20 @@ def opens_nothing_else():
     web.check_ends(server)
 
 
+def opens_its_log_anew():
+    logs = kit.new_path('logs')
+    logs.mkdir()
+    server, port = start(*kit.identity(), '--access-log', logs / 'access')
+    web.check_serves(port)
+    (logs / 'access').rename(logs / 'access.1')
+    hang_up(server, 'done')
+    kit.check('anew' not in server.errors(), server.errors())
+    web.check_serves(port)
+    kit.await_that(lambda: 'GET /hello.html' in (logs / 'access').read_text(), 'a line')
+    web.check_ends(server)
+    kit.check((logs / 'access.1').read_text().count('GET ') == 1, 'the old one')
+
+
 def open_to_all(*files):
     """What another user must reach."""
     os.chmod(kit.directory, 0o755)
@@ -184,6 +198,7 @@ CASES = [
     ('serves files of all kinds', serves_files_of_all_kinds),
     ('reloads', reloads),
     ('opens nothing else', opens_nothing_else),
+    ('opens its log anew', opens_its_log_anew),
     ('becomes another user', becomes_another_user),
     ('says that a reload will fail', says_that_a_reload_will_fail),
     ('warns of root', warns_of_root),
