@@ -85,6 +85,13 @@ def first_site_is_for_everybody_else():
                           'c.example': 'a.example'})
 
 
+def bad_names():
+    make_certificate('a.example')
+    for names in ('1.2.3.4', '*', 'a..example', '*.*.example', 'a.example,b.example,a.example'):
+        tool = kit.Process(kit.TOOL, 'serve', '--check', *site_option(names, 'a.example'))
+        kit.check(tool.wait() == 1 and names.split(',')[0] in tool.errors(), tool.errors())
+
+
 SETTINGS = '''[server]
 ; a comment
 listen = 127.0.0.1:0
@@ -219,6 +226,7 @@ CASES = [
     ('exact names need no word', exact_names_need_no_word),
     ('wildcards', wildcards),
     ('the first site is for everybody else', first_site_is_for_everybody_else),
+    ('bad names', bad_names),
     ('a file', a_file),
     ('--check', check_only),
     ('a reload shows the new certificate', reload_shows_the_new_certificate),
