@@ -4,7 +4,10 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "hearing.h"
@@ -93,4 +96,47 @@ Test(unit, whom_there_is_not)
 	free(said);
 	cr_expect_eq(privileges_drop("", &said), -ENOENT);
 	free(said);
+}
+
+/* The permitted ones, of the first 32. */
+static unsigned int capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	return syscall(SYS_capget, &header, data) ? ~0u : data[0].permitted | data[0].effective;
+}
+
+/* Nobody, but with what root had: as after setcap(8). */
+static int keep_and_drop_capabilities(void)
+{
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) || setuid(65534) || !capabilities())
+		return 1;
+	if (privileges_drop_capabilities())
+		return 2;
+	return capabilities() ? 3 : 0;
+}
+
+Test(unit, capabilities_of_who_is_not_root_go_too)
+{
+	int status;
+	pid_t child;
+
+	need_root();
+	child = fork();
+	if (!child)
+		_exit(keep_and_drop_capabilities());
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%d", status);
+}
+
+Test(unit, who_has_none_can_drop_them)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child)
+		_exit(privileges_drop_capabilities() || privileges_drop_capabilities());
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_expect_eq(status, 0);
 }

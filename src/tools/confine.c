@@ -145,6 +145,11 @@ int confine(const struct settings *settings, struct metrics_process *process)
 	r = drop_root(settings->user);
 	if (r)
 		return r;
+	if (geteuid())
+		r = privileges_drop_capabilities();
+	if (r)
+		return tool_fail(TOOL_EXIT_FAILED, command, "giving up capabilities: %s",
+				 strerror(-r));
 	process->parts[METRICS_PART_USER] = geteuid() != 0;
 	r = settings->sandbox ? enter_sandbox(settings, process) : 0;
 	if (!r)

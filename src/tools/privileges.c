@@ -7,11 +7,14 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "privileges.h"
@@ -106,4 +109,13 @@ int privileges_drop(const char *user, char **ret_error)
 		r = drop(copy, ret_error);
 	free(copy);
 	return r;
+}
+
+int privileges_drop_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	const struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = { 0 };
+
+	/* The ambient ones are no more than the permitted ones, and go with them. */
+	return syscall(SYS_capset, &header, none) ? -errno : 0;
 }

@@ -9,4 +9,8 @@
  */
 int privileges_drop(const char *user, char **ret_error);
 
+/* What a user that is not root was given of root's rights (setcap(8), AmbientCapabilities=), for
+ * the opening of a port most likely. Before the first thread. -errno. */
+int privileges_drop_capabilities(void);
+
 #endif

@@ -77,6 +77,17 @@ static int explain(int error, char why[SANDBOX_LIMIT_WHY], const char *what)
 	return -error;
 }
 
+static int explain_absence(int error, char why[SANDBOX_LIMIT_WHY])
+{
+	switch (error) {
+	case ENOSYS:
+		return explain(error, why, "not in this kernel");
+	case EOPNOTSUPP:
+		return explain(error, why, "not enabled when the kernel began");
+	}
+	return explain(error, why, "forbidden from outside");
+}
+
 static int allow(int ruleset_fd, const struct sandbox_place *place, char why[SANDBOX_LIMIT_WHY])
 {
 	_cleanup_(tool_fd_close) int fd = open(place->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -100,9 +111,7 @@ int sandbox_landlock(const struct sandbox_places *places, char why[SANDBOX_LIMIT
 	_cleanup_(tool_fd_close) int fd = -EBADF;
 
 	if (version < 1)
-		return explain(errno, why,
-			       errno == EOPNOTSUPP ? "not enabled when the kernel began"
-						   : "not in this kernel");
+		return explain_absence(errno, why);
 	fd = (int)syscall(SYS_landlock_create_ruleset, &ruleset, size_of(version), 0);
 	if (fd < 0)
 		return explain(errno, why, "making a ruleset");
