@@ -128,6 +128,9 @@ void kern_sigpipe_release(struct kern_sigpipe *sigpipe);
 /* Sends a range of a file as data, with SIGPIPE held; at its end *ret_n is 0. */
 int kern_send_file(int fd, int file_fd, uint64_t offset, size_t len, size_t *ret_n);
 
+/* TCP sends what it has, as far as the peer's window lets it. */
+void kern_push(int fd);
+
 /*
  * Receives from records of one type: several data records, or (a part of) one other. *ret_type is
  * KERN_RECORD_NONE, with *ret_n 0, when the transport has ended; data of 0 bytes are empty records,

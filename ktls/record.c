@@ -184,6 +184,14 @@ int kern_send_file(int fd, int file_fd, uint64_t offset, size_t len, size_t *ret
 	return 0;
 }
 
+/* Uncorking what was not corked changes no option, and pushes. */
+void kern_push(int fd)
+{
+	const int off = 0;
+
+	ktls_sys.setsockopt(fd, IPPROTO_TCP, TCP_CORK, &off, sizeof(off));
+}
+
 /* The one control message that may stand in what was received; KERN_RECORD_NONE if none does. */
 static int parse_type(struct msghdr *msg, uint8_t *ret_type)
 {

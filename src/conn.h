@@ -60,6 +60,7 @@ struct ktls_kernel {
 	uint64_t plain;		 /* TX: bytes accepted since then, of every type */
 	uint64_t records_before; /* TX: records since then, under keys that are gone */
 	uint64_t first_seq;	 /* the present key's first record */
+	bool unpushed;		 /* TX: the last call was sendfile(2), and the socket got full */
 };
 
 /* One direction of a connection. */
@@ -203,6 +204,9 @@ struct ktls_protect {
 	void (*drop)(struct ktls_conn *conn, enum ktls_direction direction);
 };
 
+/* TCP sends what sendfile(2) left with it, once it has all: see unpushed. */
+void ktls_protect_kernel_push(struct ktls_conn *conn);
+
 /* Allocates what it can ahead, so that nothing is while bytes flow. */
 int ktls_protect_user_warm(struct ktls_conn *conn, enum ktls_direction direction);
 
@@ -279,6 +283,9 @@ bool ktls_conn_promotion_due(const struct ktls_conn *conn, enum ktls_direction d
 /* The state and end that our or their close_notify leads to. */
 void ktls_conn_end_rx(struct ktls_conn *conn, enum ktls_status end);
 void ktls_conn_end_tx(struct ktls_conn *conn);
+
+/* Whether something of what was accepted has to be brought on its way yet, by whoever calls next. */
+bool ktls_conn_has_rest(const struct ktls_conn *conn);
 
 /* conn_end.c: 0 once TCP has everything; -ECONNRESET if it never will. */
 int ktls_conn_flush(struct ktls_conn *conn);

@@ -68,11 +68,21 @@ static void flush_quietly(struct ktls_conn *conn)
 {
 	int r = 0;
 
+	ktls_protect_kernel_push(conn);
 	if (conn->half[KTLS_TX].protect == &ktls_protect_user)
 		r = ktls_protect_user.flush(conn);
 	/* A socket tells of a reset once. */
 	if (r == -ECONNRESET)
 		conn->was_reset = true;
+}
+
+bool ktls_conn_has_rest(const struct ktls_conn *conn)
+{
+	const struct ktls_half *half = &conn->half[KTLS_TX];
+
+	if (half->protect == &ktls_protect_kernel)
+		return half->kernel.unpushed;
+	return half->protect == &ktls_protect_user && half->user.start < half->user.end;
 }
 
 /* One record's worth. 0 with *ret_n 0: it was no data, go on. */

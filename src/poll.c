@@ -54,14 +54,6 @@ static bool is_kernels(const struct ktls_conn *conn, enum ktls_direction directi
 	return conn->half[direction].protect == &ktls_protect_kernel;
 }
 
-/* Whether TCP has not taken all of what was accepted. */
-static bool has_rest(const struct ktls_conn *conn)
-{
-	const struct ktls_half *half = &conn->half[KTLS_TX];
-
-	return half->protect == &ktls_protect_user && half->user.start < half->user.end;
-}
-
 /* Whether the direction has no buffer, and would find none. */
 static bool is_starved(const struct ktls_conn *conn, enum ktls_direction direction)
 {
@@ -99,7 +91,7 @@ static void ask_read(const struct ktls_conn *conn, struct ask *ask, unsigned int
 	/* The end would be heard all the same. */
 	ask->read = ask->again ? POLLRDHUP : POLLIN;
 	/* Reads carry on with what is left of a write; the peer may be waiting for that. */
-	if (has_rest(conn) || conn->rekey.ending == KTLS_ENDING_RX)
+	if (ktls_conn_has_rest(conn) || conn->rekey.ending == KTLS_ENDING_RX)
 		ask->read |= POLLOUT;
 }
 

@@ -103,6 +103,7 @@ static int send_records(struct ktls_conn *conn, uint8_t type, struct ktls_cursor
 		if (r < 0)
 			return r == -EAGAIN ? KTLS_WANT_WRITE : r;
 		conn->half[KTLS_TX].kernel.plain += n;
+		conn->half[KTLS_TX].kernel.unpushed = false;
 		ktls_cursor_advance(cursor, n);
 	}
 	return 0;
@@ -111,7 +112,10 @@ static int send_records(struct ktls_conn *conn, uint8_t type, struct ktls_cursor
 static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
 		     uint64_t *ret_n)
 {
+	struct ktls_kernel *kernel = &conn->half[KTLS_TX].kernel;
+
 	*ret_n = 0;
+	kernel->unpushed = true;
 	while (*ret_n < len) {
 		uint64_t left = len - *ret_n;
 		size_t n, chunk = left < FILE_CHUNK ? (size_t)left : FILE_CHUNK;
@@ -121,12 +125,13 @@ static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint6
 			return r == -EAGAIN ? KTLS_WANT_WRITE : r;
 		if (!n)
 			return -KTLS_E_FILE_SHORT;
-		conn->half[KTLS_TX].kernel.plain += n;
+		kernel->plain += n;
 		*ret_n += n;
 		/* Short is full: asking once more would only be told so. */
 		if (n < chunk)
 			return KTLS_WANT_WRITE;
 	}
+	kernel->unpushed = false;
 	return 0;
 }
 
@@ -147,6 +152,21 @@ static int flush(struct ktls_conn *conn)
 	made = kernel->plain +
 	       records * kern_record_overhead(half->keys.protocol, half->keys.cipher);
 	return taken - kernel->taken_before < made ? KTLS_WANT_WRITE : 0;
+}
+
+/* Before Linux 6.5 a record that sendfile(2) made goes to TCP without a push where the next page found
+ * no room, and perhaps later: the next call would push it. Who rather reads now would wait for an
+ * answer to what never left. */
+void ktls_protect_kernel_push(struct ktls_conn *conn)
+{
+	struct ktls_half *half = &conn->half[KTLS_TX];
+	int r;
+
+	if (half->protect != &ktls_protect_kernel || !half->kernel.unpushed)
+		return;
+	r = flush(conn);
+	kern_push(conn->fd);
+	half->kernel.unpushed = r == KTLS_WANT_WRITE;
 }
 
 /* What an error of recvmsg(2) means (net/tls/tls_sw.c, tls_strp.c). */

@@ -28,12 +28,15 @@ static bool poll_may_mislead(const struct ktls_conn *conn, int want)
 {
 	enum ktls_direction direction = want == KTLS_WANT_READ ? KTLS_RX : KTLS_TX;
 
-	return conn->half[direction].protect == &ktls_protect_kernel;
+	return conn->half[direction].protect == &ktls_protect_kernel ||
+	       (want == KTLS_WANT_READ && ktls_conn_has_rest(conn));
 }
 
 static int wait_for_socket(struct ktls_conn *conn, const struct ktls_waiter *waiter, int want)
 {
-	int r = ktls_transport_wait(conn, want == KTLS_WANT_READ ? POLLIN : POLLOUT,
+	/* Reads carry on with what is left of a write; the peer may be waiting for that. */
+	short beside = ktls_conn_has_rest(conn) ? POLLOUT : 0;
+	int r = ktls_transport_wait(conn, want == KTLS_WANT_READ ? POLLIN | beside : POLLOUT,
 				    waiter->deadline_ns);
 
 	if (r == -EAGAIN)

@@ -3,11 +3,13 @@
 /* Worlds, the lives in them, their quiet ends, and what is said of a divergence; see model.h. */
 
 #include <criterion/criterion.h>
+#include <linux/sockios.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -56,20 +58,27 @@ static const char *end_name(unsigned int end)
 	return end == PAIR_CLIENT ? "client" : "server";
 }
 
-static void print_end(const struct model_end *end)
+static void print_end(FILE *out, const struct model_end *end)
 {
-	fprintf(stderr,
+	int unread = 0, unsent = 0;
+
+	fprintf(out,
 		"  %s: %s%s%s, %llu bytes accepted, %llu read, error \"%s\"; pool %zu, tickets "
 		"%u\n",
 		end_name(end->index), end->conn ? ktls_state_name(end->state) : "freed",
 		end->close_sent ? ", close_notify sent" : "", end->cut ? ", cut" : "",
 		(unsigned long long)end->accepted, (unsigned long long)end->got,
 		end->conn ? ktls_conn_error(end->conn) : end->error_text, end->pool, end->tickets);
+	if (end->fd < 0 || ioctl(end->fd, SIOCINQ, &unread) || ioctl(end->fd, SIOCOUTQ, &unsent))
+		return;
+	fprintf(out, "    tx %s, rx %s; in its socket %d bytes to be read, %d to be sent\n",
+		ktls_protection_name(end->info.protection[KTLS_TX]),
+		ktls_protection_name(end->info.protection[KTLS_RX]), unread, unsent);
 }
 
-static void print(const struct model *model, const char *text)
+static void print(FILE *out, const struct model *model, const char *text)
 {
-	fprintf(stderr,
+	fprintf(out,
 		"the model and the library diverge at step %lu: %s\n"
 		"to see it again: KTLS_TEST_SEED=%llu (life %lu of that world; %s %s%s, one call "
 		"in "
@@ -81,13 +90,13 @@ static void print(const struct model *model, const char *text)
 				  : "",
 		model->faults.delay_in, model->faults.fatal_in);
 	for (int i = 0; i < 2; i++)
-		print_end(&model->end[i]);
+		print_end(out, &model->end[i]);
 	for (unsigned long at = model->step < MODEL_LINES ? 1 : model->step - MODEL_LINES + 1;
 	     at <= model->step; at++) {
 		const struct model_line *line = &model->lines[at % MODEL_LINES];
 
 		if (line->step == at)
-			fprintf(stderr, "  %8lu %s (%s) %s %llu -> %s, %llu%s\n", at,
+			fprintf(out, "  %8lu %s (%s) %s %llu -> %s, %llu%s\n", at,
 				end_name(line->end), ktls_state_name(line->state), line->call,
 				(unsigned long long)line->asked, ktls_strerrorname(line->answer),
 				(unsigned long long)line->n, line->hits ? ", a call failed" : "");
@@ -96,16 +105,21 @@ static void print(const struct model *model, const char *text)
 
 void model_check(const struct model *model, bool holds, const char *format, ...)
 {
-	char text[TEXT_LEN];
+	char text[TEXT_LEN], *story = NULL;
+	size_t story_len;
 	va_list args;
+	FILE *out;
 
 	if (holds)
 		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	print(model, text);
-	cr_assert_fail("%s", text);
+	out = open_memstream(&story, &story_len);
+	cr_assert(out);
+	print(out, model, text);
+	fclose(out);
+	cr_assert_fail("%s", story);
 }
 
 /* A world */
