@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <ktls/info.h>
@@ -141,6 +142,12 @@ void kern_push(int fd);
  */
 int kern_recv(int fd, const struct iovec *iov, int iovcnt, uint8_t *ret_type, bool *ret_end,
 	      size_t *ret_n);
+
+/*
+ * The same of a message of n bytes that somebody else's recvmsg(2) received, with room for `room`
+ * bytes and the control message: its type, and whether a record ended. -EINVAL, -EPROTO.
+ */
+int kern_parse(struct msghdr *msg, size_t n, size_t room, uint8_t *ret_type, bool *ret_end);
 
 /*
  * How many bytes TCP has taken from above on this socket, ever: what it sent once and what it holds

@@ -218,41 +218,30 @@ static int parse_type(struct msghdr *msg, uint8_t *ret_type)
 	return 0;
 }
 
-static int receive_message(int fd, const struct iovec *iov, size_t iovcnt, uint8_t *ret_type,
-			   int *ret_flags, size_t *ret_n)
+int kern_parse(struct msghdr *msg, size_t n, size_t room, uint8_t *ret_type, bool *ret_end)
 {
-	union type_room room;
-	struct msghdr msg;
-	ssize_t n;
-	int r;
+	uint8_t type;
+	int r = parse_type(msg, &type);
 
-	do {
-		room = (union type_room){ 0 };
-		msg = (struct msghdr){
-			.msg_iov = (struct iovec *)iov,
-			.msg_iovlen = iovcnt,
-			.msg_control = room.bytes,
-			.msg_controllen = sizeof(room.bytes),
-		};
-		n = ktls_sys.recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
-
-	r = parse_type(&msg, ret_type);
 	if (r < 0)
 		return r;
-	*ret_flags = msg.msg_flags;
-	*ret_n = (size_t)n;
+	if (n && type == KERN_RECORD_NONE)
+		return -EPROTO;
+	*ret_type = type;
+	/* MSG_EOR of data says that a record ended in this call, not that the last one did: a
+	 * remainder may stay, if it was the buffer that ended. */
+	*ret_end = msg->msg_flags & MSG_EOR && (type != KERN_RECORD_DATA || n < room);
 	return 0;
 }
 
 int kern_recv(int fd, const struct iovec *iov, int iovcnt, uint8_t *ret_type, bool *ret_end,
 	      size_t *ret_n)
 {
-	size_t total, n = 0;
-	uint8_t type = KERN_RECORD_NONE;
-	int flags = 0, r;
+	union type_room room;
+	struct msghdr msg;
+	size_t total;
+	ssize_t n;
+	int r;
 
 	if (iovcnt < 0)
 		return -EINVAL;
@@ -262,17 +251,23 @@ int kern_recv(int fd, const struct iovec *iov, int iovcnt, uint8_t *ret_type, bo
 	if (!total)
 		return -EINVAL; /* its answer could not be told from the end */
 
-	r = receive_message(fd, iov, (size_t)iovcnt, &type, &flags, &n);
-	if (r < 0)
-		return r;
-	if (n && type == KERN_RECORD_NONE)
-		return -EPROTO;
-	*ret_type = type;
-	/* MSG_EOR of data says that a record ended in this call, not that the last one did: a
-	 * remainder may stay, if it was the buffer that ended. */
-	*ret_end = flags & MSG_EOR && (type != KERN_RECORD_DATA || n < total);
-	*ret_n = n;
-	return 0;
+	do {
+		room = (union type_room){ 0 };
+		msg = (struct msghdr){
+			.msg_iov = (struct iovec *)iov,
+			.msg_iovlen = (size_t)iovcnt,
+			.msg_control = room.bytes,
+			.msg_controllen = sizeof(room.bytes),
+		};
+		n = ktls_sys.recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+
+	r = kern_parse(&msg, (size_t)n, total, ret_type, ret_end);
+	if (!r)
+		*ret_n = (size_t)n;
+	return r;
 }
 
 int kern_tcp_taken(int fd, uint64_t *ret_bytes)

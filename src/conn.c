@@ -24,6 +24,7 @@
 #include "dial.h"
 #include "facts.h"
 #include "handshake.h"
+#include "lane.h"
 #include "names.h"
 #include "resume.h"
 #include "verify.h"
@@ -130,6 +131,11 @@ int ktls_conn_check_open(const struct ktls_conn *conn)
 	return conn->error;
 }
 
+int ktls_conn_check_io(const struct ktls_conn *conn)
+{
+	return ktls_lane_forbids(conn) ? -EBUSY : ktls_conn_check_open(conn);
+}
+
 int ktls_conn_fail_io(struct ktls_conn *conn, int r, const char *what)
 {
 	return ktls_conn_fail(conn, r, "%s: %s", what, ktls_strerror(r));
@@ -231,6 +237,8 @@ int ktls_conn_promote(struct ktls_conn *conn, enum ktls_direction direction)
 			return r;
 	}
 	if (!ktls_protect_user.at_boundary(conn, direction))
+		return 0;
+	if (direction == KTLS_RX && ktls_lane_holds(conn))
 		return 0;
 	cipher = half->user.cipher;
 	r = ktls_protect_kernel.install(conn, direction);
@@ -436,6 +444,7 @@ struct ktls_conn *ktls_conn_free(struct ktls_conn *conn)
 	if (!conn)
 		return NULL;
 	drop_all(conn);
+	ktls_lane_leave(conn);
 	ktls_conn_close_fd(conn);
 	free(conn->transport);
 	ktls_config_unref(conn->config);

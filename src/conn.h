@@ -13,6 +13,7 @@
  *   conn_io.c         bytes: the public calls
  *   conn_end.c        the orderly end
  *   wait.c            how the calls wait
+ *   lane.c            how those of a ring do (ring.h)
  *   poll.c            how many are waited for
  *   freeze.c          a connection as bytes, and back
  *   pace.c            how much may be written next, in records of which size
@@ -31,6 +32,7 @@
 #include <ktls/conn.h>
 
 #include "base/cursor.h"
+#include "batch.h"
 #include "ciphers.h"
 #include "ktls/kern.h"
 #include "record.h"
@@ -133,14 +135,27 @@ struct ktls_polled {
 	int unread;   /* bytes in the socket when it was said of RX in the kernel */
 };
 
+enum {
+	KTLS_STAGE_PIECES = 4,
+};
+
+/* What is to be sent next, and stays where it is meanwhile. */
+struct ktls_stage {
+	struct iovec pieces[KTLS_STAGE_PIECES];
+	int count;		 /* 0: there is nothing */
+	struct ktls_batch batch; /* in userspace: the records among it that are new */
+};
+
 struct ktls_dial;
 struct ktls_facts;
 struct ktls_handshake;
+struct ktls_lane;
 struct ktls_transport;
 
 struct ktls_conn {
 	struct ktls_config *config;
 	int fd;				  /* its own; -EBADF while there is none */
+	struct ktls_lane *lane;		  /* while it is in a ring */
 	struct ktls_dial *dial;		  /* while CONNECTING */
 	struct ktls_transport *transport; /* the caller's, instead of the fd */
 	void *transport_context;
@@ -190,6 +205,12 @@ struct ktls_protect {
 	/* The same from a file. -KTLS_E_FILE_SHORT. */
 	int (*send_file)(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
 			 uint64_t *ret_n);
+	/* For who sends by himself, later: what of the cursor's data, and of what is left of the
+	 * last, goes next; and how much of that went, which moves the cursor. */
+	int (*stage)(struct ktls_conn *conn, const struct ktls_cursor *cursor,
+		     struct ktls_stage *stage);
+	void (*sent)(struct ktls_conn *conn, struct ktls_cursor *cursor,
+		     const struct ktls_stage *stage, size_t n);
 	/* 0 once TCP has taken everything that was accepted. */
 	int (*flush)(struct ktls_conn *conn);
 	/* Receives records of one type into the cursor. *ret_end: the last of them ended with it.
@@ -250,6 +271,9 @@ static inline bool ktls_conn_has_begun(const struct ktls_conn *conn)
 /* 0 if the state has keys; the same error again once it has failed. */
 int ktls_conn_check_open(const struct ktls_conn *conn);
 
+/* The same, and -EBUSY if its bytes are a ring's to move. */
+int ktls_conn_check_io(const struct ktls_conn *conn);
+
 /* What a thawed connection's directions are, and are not, in the kernel for. */
 void ktls_conn_set_reasons(struct ktls_conn *conn);
 
@@ -284,7 +308,20 @@ bool ktls_conn_promotion_due(const struct ktls_conn *conn, enum ktls_direction d
 void ktls_conn_end_rx(struct ktls_conn *conn, enum ktls_status end);
 void ktls_conn_end_tx(struct ktls_conn *conn);
 
-/* Whether something of what was accepted has to be brought on its way yet, by whoever calls next. */
+/* conn_io.c, for a ring: the write of the cursor's bytes in two halves. 0; KTLS_WANT_WRITE,
+ * KTLS_WANT_BUFFER; negative: it has failed. */
+int ktls_conn_stage(struct ktls_conn *conn, const struct ktls_cursor *cursor,
+		    struct ktls_stage *stage);
+/* Returns how many of the cursor's bytes were accepted. */
+size_t ktls_conn_sent(struct ktls_conn *conn, struct ktls_cursor *cursor,
+		      const struct ktls_stage *stage, size_t n);
+
+/* ktls_conn_sendfile() without a wait, and no more than about so many bytes. Answers KTLS_DONE also
+ * when it has only had its turn. */
+int ktls_conn_sendfile_turn(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
+			    uint64_t turn, uint64_t *ret_n);
+
+/* Whether something of what was accepted has to be brought on its way yet, by who calls next. */
 bool ktls_conn_has_rest(const struct ktls_conn *conn);
 
 /* conn_end.c: 0 once TCP has everything; -ECONNRESET if it never will. */

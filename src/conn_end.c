@@ -15,6 +15,7 @@
 #include "base/deadline.h"
 #include "base/sys.h"
 #include "conn.h"
+#include "lane.h"
 #include "transport.h"
 #include "wait.h"
 
@@ -81,7 +82,7 @@ int ktls_conn_shutdown(struct ktls_conn *conn, uint64_t deadline_ns)
 
 	if (!conn)
 		return -EINVAL;
-	r = conn->gone ? -ENOTCONN : ktls_conn_check_open(conn);
+	r = conn->gone ? -ENOTCONN : ktls_conn_check_io(conn);
 	if (r)
 		return r;
 	for (;;) {
@@ -223,6 +224,8 @@ int ktls_conn_shutdown_and_close(struct ktls_conn *conn, uint64_t deadline_ns)
 
 	if (!conn)
 		return -EINVAL;
+	if (ktls_lane_forbids(conn))
+		return -EBUSY;
 	/* The socket of a frozen one is whoever's that thaws it. */
 	if (conn->gone || conn->state == KTLS_STATE_FROZEN)
 		return -ENOTCONN;

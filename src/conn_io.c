@@ -14,6 +14,7 @@
 #include "config.h"
 #include "conn.h"
 #include "handshake.h"
+#include "lane.h"
 #include "resume.h"
 #include "wait.h"
 
@@ -29,6 +30,8 @@ int ktls_conn_handshake(struct ktls_conn *conn, uint64_t deadline_ns)
 
 	if (!conn)
 		return -EINVAL;
+	if (ktls_lane_forbids(conn))
+		return -EBUSY;
 	r = ktls_conn_connect(conn, deadline_ns);
 	if (r)
 		return r;
@@ -147,7 +150,7 @@ int ktls_conn_readv(struct ktls_conn *conn, const struct iovec *iov, int iovcnt,
 	if (!conn || !ret_n || iovcnt < 0 || (iovcnt && !iov))
 		return -EINVAL;
 	*ret_n = 0;
-	r = ktls_conn_check_open(conn);
+	r = ktls_conn_check_io(conn);
 	if (r)
 		return r;
 	if (conn->rx_end) {
@@ -163,7 +166,8 @@ int ktls_conn_readv(struct ktls_conn *conn, const struct iovec *iov, int iovcnt,
 		if (r)
 			r = ktls_wait(conn, &waiter, r, 0);
 		else if (conn->post.messages % MESSAGES_PER_LOOK == 0)
-			r = ktls_wait_expired(&waiter);
+			r = ktls_lane_has_others(conn) ? KTLS_WANT_READ
+						       : ktls_wait_expired(&waiter);
 		if (r)
 			return r;
 	}
@@ -183,7 +187,7 @@ int ktls_conn_read(struct ktls_conn *conn, void *buf, size_t len, uint64_t deadl
 
 static int check_writable(const struct ktls_conn *conn)
 {
-	int r = ktls_conn_check_open(conn);
+	int r = ktls_conn_check_io(conn);
 
 	if (r)
 		return r;
@@ -249,6 +253,33 @@ int ktls_conn_writev(struct ktls_conn *conn, const struct iovec *iov, int iovcnt
 		if (r)
 			return r;
 	}
+}
+
+int ktls_conn_stage(struct ktls_conn *conn, const struct ktls_cursor *cursor,
+		    struct ktls_stage *stage)
+{
+	struct ktls_cursor part = *cursor;
+	int r = check_writable(conn);
+
+	if (r)
+		return r;
+	r = prepare_write(conn, ktls_cursor_left(cursor) > 0);
+	if (!r) {
+		ktls_cursor_limit(&part, ktls_pace_next(conn));
+		r = conn->half[KTLS_TX].protect->stage(conn, &part, stage);
+	}
+	return r < 0 ? ktls_conn_fail_io(conn, r, "writing") : r;
+}
+
+size_t ktls_conn_sent(struct ktls_conn *conn, struct ktls_cursor *cursor,
+		      const struct ktls_stage *stage, size_t n)
+{
+	size_t left = ktls_cursor_left(cursor);
+
+	conn->half[KTLS_TX].protect->sent(conn, cursor, stage, n);
+	left -= ktls_cursor_left(cursor);
+	count_written(conn, left);
+	return left;
 }
 
 int ktls_conn_write(struct ktls_conn *conn, const void *buf, size_t len, uint64_t deadline_ns,
@@ -346,6 +377,30 @@ static int sendfile_some(struct ktls_conn *conn, struct kern_sigpipe *sigpipe, i
 	return r < 0 ? ktls_conn_fail_io(conn, r, "sending a file") : r;
 }
 
+/* Until all is accepted, it must wait, or has had its turn. */
+static int sendfile_on(struct ktls_conn *conn, struct kern_sigpipe *sigpipe, int file_fd,
+		       uint64_t offset, uint64_t len, uint64_t turn, uint64_t *done)
+{
+	int r;
+
+	do {
+		r = sendfile_some(conn, sigpipe, file_fd, offset, len, done);
+	} while (!r && *done < len && *done < turn);
+	return r;
+}
+
+/* What must hold before any byte of the file goes. */
+static int begin_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len)
+{
+	int r = check_writable(conn);
+
+	if (!r)
+		r = check_range(conn, file_fd, offset, len);
+	if (!r)
+		conn->sendfile_seen = true;
+	return r;
+}
+
 int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
 		       uint64_t deadline_ns, uint64_t *ret_n)
 {
@@ -356,24 +411,29 @@ int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uin
 	if (!conn || !ret_n)
 		return -EINVAL;
 	*ret_n = 0;
-	r = check_writable(conn);
+	r = begin_sendfile(conn, file_fd, offset, len);
 	if (r)
 		return r;
-	r = check_range(conn, file_fd, offset, len);
-	if (r < 0)
+	do {
+		r = sendfile_on(conn, &sigpipe, file_fd, offset, len, UINT64_MAX, ret_n);
+		if (!ktls_wait_is_want(r))
+			break;
+		r = ktls_wait(conn, &waiter, r, *ret_n);
+	} while (!r);
+	conn->file_end = *ret_n < len ? offset + len : 0;
+	return r;
+}
+
+int ktls_conn_sendfile_turn(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
+			    uint64_t turn, uint64_t *ret_n)
+{
+	_cleanup_(kern_sigpipe_release) struct kern_sigpipe sigpipe = { .held = false };
+	int r = begin_sendfile(conn, file_fd, offset, len);
+
+	*ret_n = 0;
+	if (r)
 		return r;
-	conn->sendfile_seen = true;
-	for (;;) {
-		r = sendfile_some(conn, &sigpipe, file_fd, offset, len, ret_n);
-		if (!r && *ret_n < len)
-			continue;
-		if (ktls_wait_is_want(r))
-			r = ktls_wait(conn, &waiter, r, *ret_n);
-		else
-			break;
-		if (r)
-			break;
-	}
+	r = sendfile_on(conn, &sigpipe, file_fd, offset, len, turn, ret_n);
 	conn->file_end = *ret_n < len ? offset + len : 0;
 	return r;
 }

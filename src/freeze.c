@@ -182,7 +182,7 @@ static struct parts gather_parts(const struct ktls_conn *conn)
 
 static int check_freezable(const struct ktls_conn *conn)
 {
-	int r = ktls_conn_check_open(conn);
+	int r = ktls_conn_check_io(conn);
 
 	if (r)
 		return r;

@@ -331,7 +331,7 @@ static int error_of(const struct ktls_handshake *handshake, int r)
 
 /* An alert that is followed by a close while the peer's bytes lie unread would be lost in the reset
  * (RFC 1122 4.2.2.13): takes away what is there. */
-static void drain_input(const struct ktls_conn *conn)
+static void drain_input(struct ktls_conn *conn)
 {
 	uint8_t bytes[DRAIN_LEN];
 	size_t n = 1;

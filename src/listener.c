@@ -203,7 +203,7 @@ int ktls_listener_get_stats(const struct ktls_listener *listener,
 /* Accepting */
 
 /* What accept(2) tells of a connection that broke while it waited, and not of us. */
-static bool is_of_the_peer(int error)
+bool ktls_listener_is_of_the_peer(int error)
 {
 	static const int errors[] = { EINTR,	   ECONNABORTED, ENETDOWN, EPROTO,
 				      ENOPROTOOPT, EHOSTDOWN,	 ENONET,   EHOSTUNREACH,
@@ -249,7 +249,7 @@ static int take_socket(const struct ktls_listener *listener, int *ret_fd,
 		}
 		if (errno == EAGAIN || !somebody_waits(listener))
 			break;
-		if (!is_of_the_peer(errno))
+		if (!ktls_listener_is_of_the_peer(errno))
 			return -errno;
 	}
 	return KTLS_WANT_READ;
@@ -265,17 +265,13 @@ static struct ktls_config *present_config(struct ktls_listener *listener)
 	return config;
 }
 
-int ktls_listener_take(struct ktls_listener *listener, struct ktls_conn **ret_conn,
-		       struct ktls_address *ret_peer)
+int ktls_listener_welcome(struct ktls_listener *listener, int fd, struct ktls_conn **ret_conn)
 {
-	_cleanup_(ktls_fd_close) int fd = -EBADF;
+	_cleanup_(ktls_fd_close) int own = fd;
 	const int on = 1;
 	struct ktls_config *config;
 	int r;
 
-	r = take_socket(listener, &fd, ret_peer);
-	if (r)
-		return r;
 	listener->accepted++;
 	/* Of what is no TCP there is nothing to say. */
 	ktls_sys.setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
@@ -283,8 +279,16 @@ int ktls_listener_take(struct ktls_listener *listener, struct ktls_conn **ret_co
 	r = ktls_conn_adopt(ret_conn, config, fd);
 	ktls_config_unref(config);
 	if (!r)
-		ktls_fd_steal(&fd);
+		ktls_fd_steal(&own);
 	return r;
+}
+
+int ktls_listener_take(struct ktls_listener *listener, struct ktls_conn **ret_conn,
+		       struct ktls_address *ret_peer)
+{
+	int fd = -EBADF, r = take_socket(listener, &fd, ret_peer);
+
+	return r ? r : ktls_listener_welcome(listener, fd, ret_conn);
 }
 
 int ktls_listener_accept(struct ktls_listener *listener, uint64_t deadline_ns,

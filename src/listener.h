@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include <ktls/listener.h>
 
@@ -44,6 +45,12 @@ struct ktls_listener {
 /* One connection, without waiting. 0, KTLS_WANT_READ, -errno. */
 int ktls_listener_take(struct ktls_listener *listener, struct ktls_conn **ret_conn,
 		       struct ktls_address *ret_peer);
+
+/* The connection of a socket that was accepted, which is closed on failure. -errno. */
+int ktls_listener_welcome(struct ktls_listener *listener, int fd, struct ktls_conn **ret_conn);
+
+/* Whether it is what accept(2) tells of a connection that broke while it waited, and not of us. */
+bool ktls_listener_is_of_the_peer(int error);
 
 /* Ends all handshakes. */
 void ktls_listener_stop(struct ktls_listener *listener);

@@ -15,6 +15,7 @@
 
 #include "base/sys.h"
 #include "conn.h"
+#include "lane.h"
 
 enum {
 	WINDOW = 256,	      /* pieces that are handed down at once */
@@ -96,6 +97,8 @@ static int send_records(struct ktls_conn *conn, uint8_t type, struct ktls_cursor
 	struct iovec iov[WINDOW];
 	int count;
 
+	if (ktls_lane_is_sending(conn))
+		return KTLS_WANT_WRITE;
 	while ((count = ktls_cursor_window(cursor, iov, WINDOW))) {
 		size_t n;
 		int r = kern_send(conn->fd, type, iov, count, &n);
@@ -135,6 +138,22 @@ static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint6
 	return 0;
 }
 
+/* The caller's own memory, which the kernel reads. */
+static int stage(struct ktls_conn *conn, const struct ktls_cursor *cursor, struct ktls_stage *stage)
+{
+	(void)conn;
+	stage->count = ktls_cursor_window(cursor, stage->pieces, KTLS_STAGE_PIECES);
+	return 0;
+}
+
+static void sent(struct ktls_conn *conn, struct ktls_cursor *cursor, const struct ktls_stage *stage,
+		 size_t n)
+{
+	(void)stage;
+	conn->half[KTLS_TX].kernel.plain += n;
+	ktls_cursor_advance(cursor, n);
+}
+
 static int flush(struct ktls_conn *conn)
 {
 	const struct ktls_half *half = &conn->half[KTLS_TX];
@@ -154,9 +173,9 @@ static int flush(struct ktls_conn *conn)
 	return taken - kernel->taken_before < made ? KTLS_WANT_WRITE : 0;
 }
 
-/* Before Linux 6.5 a record that sendfile(2) made goes to TCP without a push where the next page found
- * no room, and perhaps later: the next call would push it. Who rather reads now would wait for an
- * answer to what never left. */
+/* Before Linux 6.5 a record that sendfile(2) made goes to TCP without a push where the next page
+ * found no room, and perhaps later: the next call would push it. Who rather reads now would wait
+ * for an answer to what never left. */
 void ktls_protect_kernel_push(struct ktls_conn *conn)
 {
 	struct ktls_half *half = &conn->half[KTLS_TX];
@@ -194,16 +213,27 @@ static int receive_error(int r, enum ktls_alert *ret_alert)
 	}
 }
 
+static int receive_record(const struct ktls_conn *conn, struct ktls_cursor *cursor,
+			  uint8_t *ret_type, bool *ret_end)
+{
+	struct iovec iov[WINDOW];
+	int count = ktls_cursor_window(cursor, iov, WINDOW);
+	size_t n;
+	int r = kern_recv(conn->fd, iov, count, ret_type, ret_end, &n);
+
+	if (!r)
+		ktls_cursor_advance(cursor, n);
+	return r;
+}
+
 static int receive(struct ktls_conn *conn, struct ktls_cursor *cursor, uint8_t *ret_type,
 		   bool *ret_end, enum ktls_alert *ret_alert)
 {
-	struct iovec iov[WINDOW];
 	socklen_t len = sizeof(int);
-	int count = ktls_cursor_window(cursor, iov, WINDOW), pending;
-	size_t n;
-	int r;
+	int r, pending;
 
-	r = kern_recv(conn->fd, iov, count, ret_type, ret_end, &n);
+	r = ktls_lane_receives(conn) ? ktls_lane_receive_record(conn, cursor, ret_type, ret_end)
+				     : receive_record(conn, cursor, ret_type, ret_end);
 	if (r == -EAGAIN)
 		return KTLS_WANT_READ;
 	/* A decryption error stays on the socket, and would be the answer to our alert too. Any
@@ -213,10 +243,7 @@ static int receive(struct ktls_conn *conn, struct ktls_cursor *cursor, uint8_t *
 		ktls_sys.getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &pending, &len);
 	if (r < 0)
 		return receive_error(r, ret_alert);
-	if (*ret_type == KERN_RECORD_NONE)
-		return KTLS_CLOSED;
-	ktls_cursor_advance(cursor, n);
-	return 0;
+	return *ret_type == KERN_RECORD_NONE ? KTLS_CLOSED : 0;
 }
 
 static bool at_boundary(const struct ktls_conn *conn, enum ktls_direction direction)
@@ -237,6 +264,8 @@ const struct ktls_protect ktls_protect_kernel = {
 	.install = install,
 	.send = send_records,
 	.send_file = send_file,
+	.stage = stage,
+	.sent = sent,
 	.flush = flush,
 	.receive = receive,
 	.at_boundary = at_boundary,

@@ -81,6 +81,21 @@ static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint6
 	return 0;
 }
 
+static int stage(struct ktls_conn *conn, const struct ktls_cursor *cursor, struct ktls_stage *stage)
+{
+	(void)conn;
+	stage->count = ktls_cursor_window(cursor, stage->pieces, KTLS_STAGE_PIECES);
+	return 0;
+}
+
+static void sent(struct ktls_conn *conn, struct ktls_cursor *cursor, const struct ktls_stage *stage,
+		 size_t n)
+{
+	(void)conn;
+	(void)stage;
+	ktls_cursor_advance(cursor, n);
+}
+
 static int flush(struct ktls_conn *conn)
 {
 	(void)conn;
@@ -132,6 +147,8 @@ const struct ktls_protect ktls_protect_plain = {
 	.install = install,
 	.send = send_bytes,
 	.send_file = send_file,
+	.stage = stage,
+	.sent = sent,
 	.flush = flush,
 	.receive = receive,
 	.at_boundary = at_boundary,

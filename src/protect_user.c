@@ -22,6 +22,7 @@
 #include "ciphers.h"
 #include "config.h"
 #include "conn.h"
+#include "lane.h"
 #include "pool.h"
 #include "transport.h"
 
@@ -34,7 +35,9 @@ static void give_buffer(struct ktls_conn *conn, struct ktls_user *user)
 {
 	if (user->aead)
 		ktls_ciphers_give(conn->config->aeads, &user->cipher);
-	if (user->buffer)
+	if (user->buffer && user == &conn->half[KTLS_TX].user && ktls_lane_is_sending(conn))
+		ktls_lane_keep(conn, user->buffer);
+	else if (user->buffer)
 		ktls_pool_give(conn->config->pool, user->buffer);
 	user->aead = NULL;
 	user->buffer = NULL;
@@ -152,6 +155,8 @@ static int flush(struct ktls_conn *conn)
 	size_t n;
 	int r;
 
+	if (ktls_lane_is_sending(conn))
+		return KTLS_WANT_WRITE;
 	user->held = false;
 	while (user->start < user->end) {
 		r = push(conn, user->buffer + user->start, user->end - user->start, &n);
@@ -165,82 +170,6 @@ static int flush(struct ktls_conn *conn)
 	return 0;
 }
 
-/* Records side by side in the buffer, behind what is held there: all full but the last. */
-struct batch {
-	uint8_t *buffer;       /* where the first of them begins */
-	size_t base;	       /* that place's offset */
-	size_t payload_offset; /* in each record */
-	size_t payload_max;
-	size_t stride; /* of a full record, padded */
-	size_t count;
-	size_t plain_len, wire_len; /* of all */
-};
-
-/* How long a payload is with its padding (RFC 8446 5.4). */
-static size_t padded(const struct ktls_conn *conn, size_t len)
-{
-	size_t block = conn->protocol == KTLS_TLS_1_3 ? conn->config->padding : 0;
-	size_t full = block ? (len + block - 1) / block * block : len;
-
-	return full < conn->payload_max ? full : conn->payload_max;
-}
-
-static struct iovec batch_payload(const struct batch *batch, size_t i)
-{
-	size_t done = i * batch->payload_max;
-	size_t left = batch->plain_len - done;
-
-	return (struct iovec){
-		.iov_base = batch->buffer + i * batch->stride + batch->payload_offset,
-		.iov_len = left < batch->payload_max ? left : batch->payload_max,
-	};
-}
-
-/* As many records as the data, the last answer of the socket and the room allow. */
-static struct batch plan_batch(const struct ktls_conn *conn, uint8_t type, uint64_t plain_left)
-{
-	const struct ktls_half *half = &conn->half[KTLS_TX];
-	size_t overhead = kern_record_overhead(half->keys.protocol, half->keys.cipher);
-	struct batch batch = {
-		.buffer = half->user.buffer + half->user.end,
-		.base = half->user.end,
-		.payload_offset = ktls_record_payload_offset(&half->keys),
-		.payload_max = type == KERN_RECORD_DATA ? conn->pace.payload : conn->payload_max,
-		.count = half->user.batch,
-	};
-	size_t room, last;
-
-	batch.stride = padded(conn, batch.payload_max) + overhead;
-	room = (KTLS_POOL_BUFFER_LEN - batch.base) / batch.stride;
-	if (batch.count > room)
-		batch.count = room;
-	if (plain_left < batch.count * batch.payload_max)
-		batch.count = (size_t)(plain_left + batch.payload_max - 1) / batch.payload_max;
-	batch.plain_len = batch.count * batch.payload_max;
-	if (batch.plain_len > plain_left)
-		batch.plain_len = (size_t)plain_left;
-	last = batch_payload(&batch, batch.count - 1).iov_len;
-	batch.wire_len = (batch.count - 1) * batch.stride + padded(conn, last) + overhead;
-	return batch;
-}
-
-static int seal_batch(const struct ktls_conn *conn, const struct batch *batch, uint8_t type)
-{
-	const struct ktls_half *half = &conn->half[KTLS_TX];
-	int r;
-
-	for (size_t i = 0; i < batch->count; i++) {
-		size_t len = batch_payload(batch, i).iov_len;
-
-		r = ktls_record_seal(half->user.aead, &half->keys, half->keys.seq + i, type,
-				     batch->buffer + i * batch->stride, len,
-				     padded(conn, len) - len);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 static void adapt_batch(struct ktls_user *user, size_t begun, bool all_left)
 {
 	if (!all_left)
@@ -251,7 +180,7 @@ static void adapt_batch(struct ktls_user *user, size_t begun, bool all_left)
 
 /* What TCP took of the batch, and of what is held in front of it, decides what of it has happened:
  * a record begun must be finished, one not begun never was. Returns the plaintext accepted. */
-static size_t settle_batch(struct ktls_conn *conn, const struct batch *batch, size_t sent)
+static size_t settle_batch(struct ktls_conn *conn, const struct ktls_batch *batch, size_t sent)
 {
 	struct ktls_half *half = tx_half(conn);
 	struct ktls_user *user = &half->user;
@@ -266,7 +195,7 @@ static size_t settle_batch(struct ktls_conn *conn, const struct batch *batch, si
 	user->held = false;
 	user->start += (uint32_t)sent;
 	if (begun == batch->count)
-		user->end = (uint32_t)(batch->base + batch->wire_len);
+		user->end = batch->base + batch->wire_len;
 	else
 		user->end = (uint32_t)(batch->base + begun * batch->stride);
 	adapt_batch(user, begun, all_left);
@@ -276,14 +205,14 @@ static size_t settle_batch(struct ktls_conn *conn, const struct batch *batch, si
 }
 
 /* Seals and sends what lies in the batch. 0 if all of it left, else KTLS_WANT_WRITE. */
-static int send_batch(struct ktls_conn *conn, const struct batch *batch, uint8_t type,
+static int send_batch(struct ktls_conn *conn, const struct ktls_batch *batch, uint8_t type,
 		      size_t *ret_accepted)
 {
 	struct ktls_user *user = &tx_half(conn)->user;
 	size_t sent, len;
 	int r;
 
-	r = seal_batch(conn, batch, type);
+	r = ktls_batch_seal(conn, batch, type);
 	if (r < 0)
 		return r;
 	len = batch->base - user->start + batch->wire_len;
@@ -295,15 +224,15 @@ static int send_batch(struct ktls_conn *conn, const struct batch *batch, uint8_t
 }
 
 /* Seals what lies in the batch, and leaves it to go out with what comes right behind it. */
-static int hold_batch(struct ktls_conn *conn, const struct batch *batch, uint8_t type)
+static int hold_batch(struct ktls_conn *conn, const struct ktls_batch *batch, uint8_t type)
 {
 	struct ktls_half *half = tx_half(conn);
-	int r = seal_batch(conn, batch, type);
+	int r = ktls_batch_seal(conn, batch, type);
 
 	if (r < 0)
 		return r;
 	half->keys.seq += batch->count;
-	half->user.end = (uint32_t)(batch->base + batch->wire_len);
+	half->user.end = batch->base + batch->wire_len;
 	half->user.held = true;
 	return 0;
 }
@@ -313,18 +242,11 @@ static int flush_before(struct ktls_conn *conn)
 {
 	const struct ktls_user *user = &tx_half(conn)->user;
 
+	if (ktls_lane_is_sending(conn))
+		return KTLS_WANT_WRITE;
 	if (user->held && KTLS_POOL_BUFFER_LEN - user->end >= KTLS_RECORD_MAX)
 		return 0;
 	return flush(conn);
-}
-
-static void fill_batch(const struct batch *batch, struct ktls_cursor cursor)
-{
-	for (size_t i = 0; i < batch->count; i++) {
-		struct iovec payload = batch_payload(batch, i);
-
-		ktls_cursor_read(&cursor, payload.iov_base, payload.iov_len);
-	}
 }
 
 static int send_records(struct ktls_conn *conn, uint8_t type, struct ktls_cursor *cursor)
@@ -336,15 +258,15 @@ static int send_records(struct ktls_conn *conn, uint8_t type, struct ktls_cursor
 		return flush(conn);
 	r = flush_before(conn);
 	while (!r && left) {
-		struct batch batch;
+		struct ktls_batch batch;
 		size_t accepted;
 
 		r = take_buffer(conn, tx_half(conn));
 		if (r)
 			return r;
-		batch = plan_batch(conn, type, left);
+		batch = ktls_batch_plan(conn, type, left);
 		accepted = batch.plain_len;
-		fill_batch(&batch, *cursor);
+		ktls_batch_fill(&batch, *cursor);
 		r = conn->hold ? hold_batch(conn, &batch, type)
 			       : send_batch(conn, &batch, type, &accepted);
 		if (r < 0)
@@ -355,30 +277,57 @@ static int send_records(struct ktls_conn *conn, uint8_t type, struct ktls_cursor
 	return r;
 }
 
-/* Fills the batch from the file; -KTLS_E_FILE_SHORT if the file ends first. */
-static int read_batch(int file_fd, uint64_t offset, const struct batch *batch)
+static void stage_rest(const struct ktls_user *user, size_t more, struct ktls_stage *stage)
 {
-	struct iovec iov[KTLS_POOL_BATCH];
-	struct ktls_cursor cursor = { .iov = iov, .count = (int)batch->count };
-	size_t done = 0;
+	stage->count = 1;
+	stage->pieces[0] = (struct iovec){
+		.iov_base = user->buffer + user->start,
+		.iov_len = user->end - user->start + more,
+	};
+}
 
-	for (size_t i = 0; i < batch->count; i++)
-		iov[i] = batch_payload(batch, i);
-	while (done < batch->plain_len) {
-		struct iovec rest[KTLS_POOL_BATCH];
-		int count = ktls_cursor_window(&cursor, rest, KTLS_POOL_BATCH);
-		ssize_t n = ktls_sys.preadv(file_fd, rest, count, (off_t)(offset + done));
+/* The rest of the last batch by itself, or the next one behind what is held. */
+static int stage_records(struct ktls_conn *conn, const struct ktls_cursor *cursor,
+			 struct ktls_stage *stage)
+{
+	struct ktls_user *user = &tx_half(conn)->user;
+	size_t left = ktls_cursor_left(cursor);
+	bool joins = user->held && KTLS_POOL_BUFFER_LEN - user->end >= KTLS_RECORD_MAX;
+	int r;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (!n)
-			return -KTLS_E_FILE_SHORT;
-		ktls_cursor_advance(&cursor, (size_t)n);
-		done += (size_t)n;
+	stage->count = 0;
+	stage->batch.count = 0;
+	if (user->start < user->end && !(joins && left)) {
+		stage_rest(user, 0, stage);
+		return 0;
 	}
+	if (!left)
+		return 0;
+	r = take_buffer(conn, tx_half(conn));
+	if (r)
+		return r;
+	stage->batch = ktls_batch_plan(conn, KERN_RECORD_DATA, left);
+	ktls_batch_fill(&stage->batch, *cursor);
+	r = ktls_batch_seal(conn, &stage->batch, KERN_RECORD_DATA);
+	if (r < 0)
+		return r;
+	stage_rest(user, stage->batch.wire_len, stage);
 	return 0;
+}
+
+static void records_sent(struct ktls_conn *conn, struct ktls_cursor *cursor,
+			 const struct ktls_stage *stage, size_t n)
+{
+	struct ktls_user *user = &tx_half(conn)->user;
+
+	if (stage->batch.count) {
+		ktls_cursor_advance(cursor, settle_batch(conn, &stage->batch, n));
+		return;
+	}
+	user->held = false;
+	user->start += (uint32_t)n;
+	if (user->start == user->end)
+		give_buffer(conn, user);
 }
 
 static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
@@ -390,14 +339,14 @@ static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint6
 	*ret_n = 0;
 	r = flush_before(conn);
 	while (!r && done < len) {
-		struct batch batch;
+		struct ktls_batch batch;
 		size_t accepted;
 
 		r = take_buffer(conn, tx_half(conn));
 		if (r)
 			return r;
-		batch = plan_batch(conn, KERN_RECORD_DATA, len - done);
-		r = read_batch(file_fd, offset + done, &batch);
+		batch = ktls_batch_plan(conn, KERN_RECORD_DATA, len - done);
+		r = ktls_batch_read(file_fd, offset + done, &batch);
 		if (r < 0)
 			return r;
 		r = send_batch(conn, &batch, KERN_RECORD_DATA, &accepted);
@@ -566,6 +515,8 @@ const struct ktls_protect ktls_protect_user = {
 	.install = install,
 	.send = send_records,
 	.send_file = send_file,
+	.stage = stage_records,
+	.sent = records_sent,
 	.flush = flush,
 	.receive = receive,
 	.at_boundary = at_boundary,

@@ -11,6 +11,7 @@
 #include "base/deadline.h"
 #include "base/sys.h"
 #include "conn.h"
+#include "lane.h"
 #include "transport.h"
 
 static ssize_t socket_send(int fd, const struct iovec *iov, int iovcnt)
@@ -48,6 +49,8 @@ int ktls_transport_send(const struct ktls_conn *conn, const struct iovec *iov, i
 	const struct ktls_transport *transport = conn->transport;
 	ssize_t n;
 
+	if (ktls_lane_is_sending(conn))
+		return -EAGAIN;
 	do {
 		n = transport ? transport->send(conn->transport_context, iov, iovcnt)
 			      : socket_send(conn->fd, iov, iovcnt);
@@ -55,11 +58,13 @@ int ktls_transport_send(const struct ktls_conn *conn, const struct iovec *iov, i
 	return settle(n, ktls_cursor_left(&cursor), ret_n);
 }
 
-int ktls_transport_receive(const struct ktls_conn *conn, void *buf, size_t len, size_t *ret_n)
+int ktls_transport_receive(struct ktls_conn *conn, void *buf, size_t len, size_t *ret_n)
 {
 	const struct ktls_transport *transport = conn->transport;
 	ssize_t n;
 
+	if (ktls_lane_receives(conn))
+		return ktls_lane_receive(conn, buf, len, ret_n);
 	do {
 		n = transport ? transport->receive(conn->transport_context, buf, len)
 			      : socket_receive(conn->fd, buf, len);

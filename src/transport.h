@@ -18,7 +18,7 @@ int ktls_transport_send(const struct ktls_conn *conn, const struct iovec *iov, i
 			size_t *ret_n);
 
 /* The same; of none: the transport has ended. */
-int ktls_transport_receive(const struct ktls_conn *conn, void *buf, size_t len, size_t *ret_n);
+int ktls_transport_receive(struct ktls_conn *conn, void *buf, size_t len, size_t *ret_n);
 
 /*
  * Waits for poll(2)'s events until the deadline. 0, KTLS_TIMEDOUT, -errno; -EAGAIN: it cannot wait,

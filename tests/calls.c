@@ -79,8 +79,12 @@ static int count_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 	return poll(fds, n, timeout_ms);
 }
 
+/* A ring makes others. */
 static void begin_count(void)
 {
+#ifdef TESTS_OVER_RING_H
+	cr_skip("it is io_uring that is called");
+#endif
 	ktls_sys.sendmsg = count_sendmsg;
 	ktls_sys.recvmsg = count_recvmsg;
 	ktls_sys.poll = count_poll;

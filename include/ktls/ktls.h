@@ -15,6 +15,9 @@
  *   tickets.h  the keys that servers share      peer.h      what it showed, exported secrets
  *   source.h   where configs come from          freeze.h    as bytes, for another process
  *
+ *   many connections in one thread, over io_uring
+ *   ring.h     events, pulled                   op.h        what can be started
+ *
  *   everywhere
  *   error.h    how calls answer                 address.h   an IP address and a port
  *   info.h     what can be known                resolve.h   names to addresses
@@ -29,10 +32,12 @@
 #include <ktls/info.h>
 #include <ktls/limits.h>
 #include <ktls/listener.h>
+#include <ktls/op.h>
 #include <ktls/peer.h>
 #include <ktls/poll.h>
 #include <ktls/probe.h>
 #include <ktls/resolve.h>
+#include <ktls/ring.h>
 #include <ktls/session.h>
 #include <ktls/socket.h>
 #include <ktls/source.h>

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * What an op does when its connection can go on: the call of its name, without waiting; a write in
+ * two halves, with the ring's send between them.
+ */
+
+#include <errno.h>
+
+#include "base/deadline.h"
+#include "ring.h"
+#include "wait.h"
+
+/* Beside what calls answer: io_uring will tell when it goes on. */
+enum {
+	IN_FLIGHT = _KTLS_STATUS_N,
+	AGAIN, /* it could go on, but others are waiting */
+};
+
+static int step_handshake(struct ktls_lane *lane, struct ktls_task *task)
+{
+	(void)task;
+	return ktls_conn_handshake(lane->conn, KTLS_NOW);
+}
+
+static int step_read(struct ktls_lane *lane, struct ktls_task *task)
+{
+	size_t n = 0;
+	int r = ktls_conn_read(lane->conn, task->read.buf, task->read.len, KTLS_NOW, &n);
+
+	task->n = n;
+	return r;
+}
+
+static int step_receive(struct ktls_lane *lane, struct ktls_task *task)
+{
+	struct ktls_ring *ring = lane->ring;
+	uint8_t *lent = ring->lent + ring->lent_used;
+	size_t n = 0;
+	int r;
+
+	/* What is lent already comes back with the next wait. */
+	if (KTLS_RING_LENT_LEN - ring->lent_used < KERN_PAYLOAD_MAX)
+		return AGAIN;
+	r = ktls_conn_read(lane->conn, lent, KERN_PAYLOAD_MAX, KTLS_NOW, &n);
+	task->n = n;
+	task->lent = lent;
+	ring->lent_used += n;
+	return r;
+}
+
+static int step_write(struct ktls_lane *lane, struct ktls_task *task)
+{
+	int r;
+
+	if (lane->flight[KTLS_FLIGHT_SEND])
+		return IN_FLIGHT;
+	if (task->blocked)
+		return KTLS_WANT_WRITE;
+	r = ktls_conn_stage(lane->conn, &task->write.cursor, &task->write.stage);
+	if (r || !task->write.stage.count)
+		return r;
+	r = ktls_lane_send(lane, task);
+	return r ? r : IN_FLIGHT;
+}
+
+static int step_sendfile(struct ktls_lane *lane, struct ktls_task *task)
+{
+	uint64_t n = 0, left = task->file.len - task->n;
+	int r = ktls_conn_sendfile_turn(lane->conn, task->file.fd, task->file.offset + task->n,
+					left, KTLS_RING_TURN_BYTES, &n);
+
+	task->n += n;
+	if (n)
+		task->fruitless = 0;
+	return !r && n < left ? AGAIN : r;
+}
+
+static int step_update_key(struct ktls_lane *lane, struct ktls_task *task)
+{
+	/* Once it was begun, finishing it is the same call. */
+	return ktls_conn_update_key(lane->conn, task->update, KTLS_NOW);
+}
+
+static int step_shutdown(struct ktls_lane *lane, struct ktls_task *task)
+{
+	(void)task;
+	return ktls_conn_shutdown(lane->conn, KTLS_NOW);
+}
+
+static int step_close(struct ktls_lane *lane, struct ktls_task *task)
+{
+	uint64_t deadline_ns = task->too_late ? task->deadline_ns : KTLS_NOW;
+	int r = ktls_conn_shutdown_and_close(lane->conn, deadline_ns);
+
+	if (!ktls_wait_is_want(r))
+		for (int i = 0; i < _KTLS_FLIGHT_N; i++)
+			ktls_lane_cancel(lane, i);
+	return r;
+}
+
+static int (*const steps[_KTLS_TASK_N])(struct ktls_lane *lane, struct ktls_task *task) = {
+	[KTLS_TASK_HANDSHAKE] = step_handshake, [KTLS_TASK_READ] = step_read,
+	[KTLS_TASK_RECEIVE] = step_receive,	[KTLS_TASK_WRITE] = step_write,
+	[KTLS_TASK_SENDFILE] = step_sendfile,	[KTLS_TASK_UPDATE_KEY] = step_update_key,
+	[KTLS_TASK_SHUTDOWN] = step_shutdown,	[KTLS_TASK_CLOSE] = step_close,
+};
+
+/* What it wants is asked for. A socket that was ready for nothing, again and again, is left alone
+ * for a while (wait.h). */
+static void settle(struct ktls_lane *lane, struct ktls_task *task, int r)
+{
+	if (r == IN_FLIGHT)
+		return;
+	else if (r == AGAIN)
+		ktls_lane_wake(lane);
+	else if (!ktls_wait_is_want(r) || task->deadline_ns == KTLS_NOW)
+		ktls_task_end(task, r);
+	else if (task->fruitless > KTLS_RING_FRUITLESS_MAX || ktls_lane_want(lane, task, r))
+		ktls_task_retry(task);
+}
+
+static void run(struct ktls_lane *lane, struct ktls_task *task)
+{
+	int r;
+
+	if (task->ending) {
+		ktls_task_end(task, task->result);
+		return;
+	}
+	lane->inside = true;
+	r = steps[task->kind](lane, task);
+	lane->inside = false;
+	settle(lane, task, r);
+}
+
+void ktls_lane_run(struct ktls_lane *lane)
+{
+	struct ktls_task *rx = lane->task[KTLS_RX], *tx = lane->task[KTLS_TX];
+
+	if (rx)
+		run(lane, rx);
+	if (tx && tx != rx && lane->task[KTLS_TX] == tx)
+		run(lane, tx);
+	if (!lane->conn && !ktls_lane_is_in_flight(lane))
+		ktls_lane_drop(lane);
+}
