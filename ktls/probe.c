@@ -15,8 +15,10 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <linux/sockios.h>
 #include <linux/tls.h>
 #include <netinet/in.h>
 
@@ -329,6 +331,35 @@ static void try_features(const struct pair *pair, unsigned int cipher, struct kt
 	probe->rekey[KTLS_RX] = (uint16_t)rx;
 }
 
+/* Until the peer's TCP has all. */
+static int wait_for_arrival(int fd)
+{
+	const uint64_t deadline_ns = ktls_deadline_clock() + NS_PER_S;
+	int unacknowledged = 0;
+
+	while (!ioctl(fd, SIOCOUTQ, &unacknowledged) && unacknowledged) {
+		if (ktls_deadline_clock() > deadline_ns)
+			return -ETIMEDOUT;
+		poll(NULL, 0, 1);
+	}
+	return 0;
+}
+
+/* Half a record comes to an end that has its key: does poll(2) tell? */
+static unsigned int try_half_record(const struct pair *pair)
+{
+	static const uint8_t half[] = { 23, 3, 3, 0, 64, 'h', 'a', 'l', 'f' };
+	struct pollfd pollfd = { .fd = pair->rx, .events = POLLIN };
+	unsigned int reason = try_key(pair->rx, KTLS_RX, KTLS_TLS_1_3, KTLS_AES_128_GCM, 1);
+
+	if (reason)
+		return reason;
+	if (send(pair->tx, half, sizeof(half), MSG_NOSIGNAL) != sizeof(half) ||
+	    wait_for_arrival(pair->tx) < 0)
+		return KTLS_REASON_REFUSED;
+	return poll(&pollfd, 1, 0) ? KTLS_REASON_OLD_KERNEL : KTLS_REASON_NONE;
+}
+
 /*
  * -- the answers --
  */
@@ -339,6 +370,7 @@ static void fill_features(struct ktls_probe *probe, unsigned int reason)
 	probe->tx_zerocopy_ro = (uint16_t)reason;
 	probe->rx_expect_no_pad = (uint16_t)reason;
 	probe->tx_max_payload_len = (uint16_t)reason;
+	probe->rx_whole_records = (uint16_t)reason;
 }
 
 static void fill_all(struct ktls_probe *probe, unsigned int reason)
@@ -420,6 +452,8 @@ static void probe_once(void)
 	/* No cipher of TLS 1.3 works both ways: what stands on one fails for its reason. */
 	if (!trial.featured)
 		fill_features(trial.probe, first[KTLS_TX] ? first[KTLS_TX] : first[KTLS_RX]);
+	else
+		trial.probe->rx_whole_records = (uint16_t)try_half_record(&pair);
 }
 
 const struct ktls_probe *kern_probe(void)

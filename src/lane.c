@@ -114,6 +114,11 @@ void ktls_lane_unwake(struct ktls_lane *lane)
 
 /* -- What the connection asks -- */
 
+static bool is_kernels(const struct ktls_conn *conn, enum ktls_direction direction)
+{
+	return conn->half[direction].protect == &ktls_protect_kernel;
+}
+
 bool ktls_lane_forbids(const struct ktls_conn *conn)
 {
 	return conn->lane && !conn->lane->inside;
@@ -135,6 +140,10 @@ bool ktls_lane_receives(const struct ktls_conn *conn)
 		return false;
 	if (lane->arrived || lane->flight[KTLS_FLIGHT_RECEIVE])
 		return true;
+	/* Where half a record wakes the reader, io_uring would turn on the spot, in a thread of its
+	 * own for each connection. */
+	if (is_kernels(conn, KTLS_RX) && conn->config->probe->rx_whole_records)
+		return false;
 	task = lane->task[KTLS_RX];
 	return task && task->deadline_ns != KTLS_NOW && conn->state != KTLS_STATE_HANDSHAKE &&
 	       conn->half[KTLS_RX].protect && !ktls_conn_promotion_due(conn, KTLS_RX);
@@ -235,11 +244,6 @@ static int start(struct ktls_lane *lane, enum ktls_flight flight, struct uring_r
 	request->fd = lane->conn->fd;
 	request->tag = ktls_ring_tag(lane, flight);
 	return uring_start(lane->ring->uring, request, 1, &lane->flight[flight]);
-}
-
-static bool is_kernels(const struct ktls_conn *conn, enum ktls_direction direction)
-{
-	return conn->half[direction].protect == &ktls_protect_kernel;
 }
 
 /* A kernel that protects says a record's type beside it; plain bytes have none. */

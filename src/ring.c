@@ -101,6 +101,9 @@ struct ktls_ring *ktls_ring_free(struct ktls_ring *ring)
 	/* What the kernel still writes to cannot be freed: the memory stays, rather. */
 	if (ring->uring && uring_drain(ring->uring, KTLS_FOREVER) < 0)
 		return NULL;
+	/* Nobody was told of these, and nobody has them. */
+	for (; ring->accepted; ring->accepted = ring->accepted->next_accepted)
+		ktls_conn_free(ring->accepted->conn);
 	while (ring->lanes)
 		ktls_lane_drop(ring->lanes);
 	uring_pool_free(ring->pool);

@@ -191,6 +191,9 @@ static ssize_t note_recvmsg(int fd, struct msghdr *msg, int flags)
 
 void calls_pass_memory_on(void)
 {
+#ifdef TESTS_OVER_RING_H
+	cr_skip("it is io_uring that is called");
+#endif
 	for (int i = 0; i < 2; i++) {
 		struct pair pair = open_pair(i, KTLS_OFFLOAD_REQUIRED, 0);
 		size_t n, got = 0;

@@ -3,6 +3,9 @@
 /* The probe on a kernel with tls: its answers, and the kernel's own counters as witness. */
 
 #include <criterion/criterion.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/deadline.h"
 #include "tests/kit.h"
@@ -50,6 +53,31 @@ Test(kernel, rekey_is_what_the_kernel_counted)
 	cr_assert_eq(probe->rekey[KTLS_RX], rekeys ? KTLS_REASON_NONE : KTLS_REASON_NO_REKEY);
 	cr_assert_eq(kit_tls_stat("TlsTxRekeyOk") - tx, rekeys);
 	cr_assert_eq(kit_tls_stat("TlsRxRekeyOk") - rx, rekeys);
+}
+
+/* Kernels differ; poll(2) on half a record must do as the probe says. */
+Test(kernel, whole_records_wake_a_reader_as_the_probe_says)
+{
+	const uint8_t half[] = { 23, 3, 3, 1, 0, 1, 2, 3 };
+	const struct ktls_probe *probe = kern_probe();
+	struct kern_crypto crypto;
+	struct kern_keys keys;
+	struct pollfd pollfd;
+	unsigned int reason;
+	int fds[2];
+
+	kit_tcp_pair(fds);
+	kit_keys(&kit_suites[0], 0, &keys);
+	cr_assert(!kern_attach(fds[1], &reason));
+	cr_assert(!kern_prepare(&keys, &crypto));
+	cr_assert(!kern_commit(fds[1], KTLS_RX, &crypto, &reason));
+
+	cr_assert_eq(send(fds[0], half, sizeof(half), 0), sizeof(half));
+
+	pollfd = (struct pollfd){ .fd = fds[1], .events = POLLIN };
+	cr_assert_eq(poll(&pollfd, 1, 500) == 0, !probe->rx_whole_records);
+	close(fds[0]);
+	close(fds[1]);
 }
 
 Test(kernel, no_descriptor_is_left_open_and_it_is_quick)

@@ -261,10 +261,6 @@ void rekeying_at_the_limit(enum ktls_protocol protocol, enum ktls_offload tx)
 {
 	static const size_t chunks[] = { SMALL, 5000, 0 };
 
-#ifdef TESTS_OVER_RING_H
-	cr_skip("it is io_uring that sends the records which are counted");
-#endif
-
 	for (int i = 0; i < 12 * FLOW_CALLS_N; i++) {
 		enum pair_end from = i & 1;
 		struct flow flow = {

@@ -101,6 +101,9 @@ static ssize_t tap_recvmsg(int fd, struct msghdr *msg, int flags)
 
 void tap_begin(const struct pair *pair, enum pair_end to)
 {
+#ifdef TESTS_OVER_RING_H
+	cr_skip("it is io_uring that they pass");
+#endif
 	const struct ktls_half *half = &pair->conn[to]->half[KTLS_RX];
 
 	cr_assert(half->protect == &ktls_protect_user);

@@ -263,6 +263,7 @@ Test(unit, an_old_kernel_has_the_ciphers_and_not_the_newer_options)
 	cr_assert_eq(probe->tx_zerocopy_ro, KTLS_REASON_OLD_KERNEL);
 	cr_assert_eq(probe->rx_expect_no_pad, KTLS_REASON_OLD_KERNEL);
 	cr_assert_eq(probe->tx_max_payload_len, KTLS_REASON_OLD_KERNEL);
+	cr_assert_eq(probe->rx_whole_records, KTLS_REASON_OLD_KERNEL);
 }
 
 Test(unit, a_limit_that_is_taken_and_not_kept_does_not_count)

@@ -29,6 +29,8 @@ struct ktls_probe {
 	uint16_t tx_max_payload_len; /* TLS_TX_MAX_PAYLOAD_LEN: a peer's record_size_limit can be
 					obeyed */
 	int32_t ulp_errno;	     /* the errno behind `ulp`, or 0 */
+	uint16_t rx_whole_records;   /* a socket is readable when a whole record is there, not half
+					of one (6.12) */
 };
 
 /* Fills *ret_probe, sizeof(struct ktls_probe) as the caller knows it. The first call takes some

@@ -50,8 +50,9 @@ int ktls_ring_new(struct ktls_ring **ret_ring, const struct ktls_ring_options *o
  * Until the next one. */
 const char *ktls_ring_error(void);
 
-/* Cancels whatever goes on and waits for it; ops end without an event. Its connections are in no
- * ring then, and stay the caller's. Takes NULL; always returns NULL. */
+/* Cancels whatever goes on and waits for it; ops end without an event, and are to be zeros again
+ * before they are used once more. Its connections are in no ring then, and stay the caller's. Takes
+ * NULL; always returns NULL. */
 struct ktls_ring *ktls_ring_free(struct ktls_ring *ring);
 
 /*

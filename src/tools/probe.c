@@ -28,7 +28,7 @@ struct feature {
 };
 
 enum {
-	N_FEATURES = 5,
+	N_FEATURES = 6,
 };
 
 static void list_features(const struct ktls_probe *probe, struct feature ret_features[N_FEATURES])
@@ -42,6 +42,8 @@ static void list_features(const struct ktls_probe *probe, struct feature ret_fea
 		  probe->rx_expect_no_pad },
 		{ "tx_max_payload_len", "smaller records for a peer that asks for them",
 		  probe->tx_max_payload_len },
+		{ "rx_whole_records", "wake a reader only when a whole record is there",
+		  probe->rx_whole_records },
 	};
 
 	memcpy(ret_features, features, sizeof(features));
