@@ -13,10 +13,10 @@ import kit
 import web
 
 
-def make_certificate(name, *names, stem=None):
+def make_certificate(name, *names, stem=None, key=kit.CURVE):
     """STEM.pem and STEM.key, whose subject is `name`, for these names, signed by ca.pem."""
     stem = stem or name.replace('*', 'any')
-    kit._req(*kit.CURVE, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-subj', '/CN=' + name,
+    kit._req(*key, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-subj', '/CN=' + name,
              '-addext', 'subjectAltName=' + ','.join('DNS:' + one for one in names or (name,)),
              '-addext', 'basicConstraints=critical,CA:FALSE',
              '-keyout', stem + '.key', '-out', stem + '.pem')
@@ -34,10 +34,10 @@ def start(*options, root=None):
     return server, int(server.out.read_text().splitlines()[0].split(':')[-1])
 
 
-def subject(port, name):
+def subject(port, name, *options):
     """Of the certificate shown to one who asks for this name."""
     answer = subprocess.run(
-        ['openssl', 's_client', '-connect', '127.0.0.1:%d' % port,
+        ['openssl', 's_client', '-connect', '127.0.0.1:%d' % port, *options,
          *(['-servername', name] if name else ['-noservername'])],
         stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=kit.LIMIT_S).stdout
     line = [line for line in answer.decode().splitlines() if line.startswith('subject=')][0]
@@ -65,6 +65,18 @@ def exact_names_need_no_word():
     for name in ('a.example', 'www.b.example'):
         kit.check(fetch(port, name).run().out.read_bytes() == b'hello', name)
     kit.check(fetch(port, 'c.example').wait() == 60, 'a name of nobody')
+
+
+def two_keys_for_a_name():
+    """Who knows no ECDSA is shown RSA."""
+    _, port = start(*make_certificate('ec.example', 'localhost'),
+                    *make_certificate('rsa.example', 'localhost', key=['-newkey', 'rsa:2048']))
+    for wanted, options in (
+            ('ec.example', ()), ('rsa.example', ('-sigalgs', 'RSA-PSS+SHA256')),
+            ('ec.example', ('-tls1_2', '-cipher', 'ECDHE-ECDSA-AES128-GCM-SHA256')),
+            ('rsa.example', ('-tls1_2', '-cipher', 'ECDHE-RSA-AES128-GCM-SHA256'))):
+        got = subject(port, 'localhost', *options)
+        kit.check(got == wanted, '%s with %s' % (got, options))
 
 
 def wildcards():
@@ -224,6 +236,7 @@ def reload_under_load():
 
 CASES = [
     ('exact names need no word', exact_names_need_no_word),
+    ('two keys for a name', two_keys_for_a_name),
     ('wildcards', wildcards),
     ('the first site is for everybody else', first_site_is_for_everybody_else),
     ('bad names', bad_names),
