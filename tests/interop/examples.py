@@ -133,6 +133,20 @@ def a_loop_of_ones_own_serves_many():
         one.close()
 
 
+def a_ring_says_hello_to_many_again_and_again():
+    _, port = kit.start_server(lambda port: [os.environ['EXAMPLE_RING'], port])
+    silent = [socket.create_connection(('127.0.0.1', port)) for _ in range(200)]
+    url = 'https://127.0.0.1:%d/' % port
+    asking = [kit.Process('curl', '-sS', '--max-time', '10', '--insecure', url, url, url)
+              for _ in range(10)]
+    for one in asking:
+        kit.check(one.wait() == 0, one.errors())
+        kit.check(one.out.read_bytes() == b'hello!\n' * 3,
+                  'it was told %r' % one.out.read_bytes())
+    for one in silent:
+        one.close()
+
+
 if __name__ == '__main__':
     kit.main([(case.__name__.replace('_', ' '), case)
               for case in (curl_from_serve, fetch_from_serve, fetch_from_openssl,
@@ -141,4 +155,5 @@ if __name__ == '__main__':
                            hello_in_plaintext_is_the_same, silent_clients_hold_up_nobody,
                            many_servers_are_asked_at_once,
                            one_that_is_not_there_does_not_hold_up_the_others,
-                           a_loop_of_ones_own_serves_many)], 'curl')
+                           a_loop_of_ones_own_serves_many,
+                           a_ring_says_hello_to_many_again_and_again)], 'curl')
