@@ -58,6 +58,33 @@ Test(unit, what_cannot_be_listened_on)
 	close(fd);
 }
 
+Test(unit, an_address_is_shared_with_ourselves_and_nobody_else)
+{
+	char text[LISTEN_LIMIT_NAME];
+	int fd, fds[3], other;
+
+	cr_assert_eq(listen_open(&fd, "--listen", "[::1]:0", 16), 0);
+	cr_assert_eq(listen_describe(fd, "x", text), 0);
+	for (int i = 0; i < 3; i++) {
+		char again[LISTEN_LIMIT_NAME];
+
+		fds[i] = listen_again(fd);
+		cr_assert_geq(fds[i], 0);
+		cr_expect_eq(listen_describe(fds[i], "x", again), 0);
+		cr_expect_str_eq(again, text);
+		cr_expect_eq(accept(fds[i], NULL, NULL), -1, "it does not wait");
+	}
+	hearing_begin(&hearing);
+	cr_expect_eq(listen_open(&other, "--listen", text + strlen("x://"), 1), TOOL_EXIT_FAILED);
+	hearing_end(&hearing);
+	cr_expect(strstr(hearing.text, "Address already in use"), "%s", hearing.text);
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
+	close(fd);
+	cr_expect_lt(listen_again(-1), 0);
+	cr_expect_lt(listen_again(STDIN_FILENO), 0);
+}
+
 Test(unit, what_has_no_name)
 {
 	char text[LISTEN_LIMIT_NAME];

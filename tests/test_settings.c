@@ -89,7 +89,7 @@ Test(unit, command_lines_that_mean_nothing)
 		{ "--self-signed rest", "\"rest\" is not an option" },
 		{ "--self-signed --listen 1", "--listen: \"1\" is not ADDR:PORT" },
 		{ "--self-signed --offload 1", "--offload: \"1\" is none of" },
-		{ "--self-signed --threads 0", "--threads: \"0\" is not a number" },
+		{ "--self-signed --connections 0", "--connections: \"0\" is not a number" },
 		{ "--self-signed --nonsense", "nonsense" },
 		{ "--site a", "--site: \"a\" is not NAMES=CERT,KEY" },
 		{ "--site a=b", "is not NAMES=CERT,KEY" },

@@ -130,7 +130,7 @@ Test(unit, all_mistakes_are_said_at_once)
 	struct settings settings;
 	char *said;
 
-	read_text(&settings, "[server]\nlisten = 1\nroot\nthreads = 0\n", &said);
+	read_text(&settings, "[server]\nlisten = 1\nroot\nconnections = 0\n", &said);
 
 	cr_expect(strstr(said, "FILE:2:") && strstr(said, "FILE:3:") && strstr(said, "FILE:4:"),
 		  "%s", said);

@@ -64,6 +64,37 @@ int listen_open(int *ret_fd, const char *option, const char *address, int backlo
 	return 0;
 }
 
+static int share_port(int fd)
+{
+	int on = 1;
+
+	return setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ? -errno : 0;
+}
+
+int listen_again(int fd)
+{
+	_cleanup_(tool_fd_close) int other = -EBADF;
+	struct sockaddr_storage name;
+	socklen_t len = sizeof(name);
+	int on = 1, backlog = 4096, r;
+
+	if (getsockname(fd, (struct sockaddr *)&name, &len))
+		return -errno;
+	/* Only from now on: whoever was bound to the address was found when the first one was. */
+	r = share_port(fd);
+	if (r)
+		return r;
+	other = socket(name.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	if (other < 0 || setsockopt(other, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)))
+		return -errno;
+	r = share_port(other);
+	if (r)
+		return r;
+	if (bind(other, (struct sockaddr *)&name, len) || listen(other, backlog))
+		return -errno;
+	return tool_fd_steal(&other);
+}
+
 int listen_describe(int fd, const char *scheme, char ret_text[LISTEN_LIMIT_NAME])
 {
 	struct sockaddr_storage name;

@@ -14,6 +14,11 @@ enum listen_limit {
  * 0, or an enum tool_exit: it has been said why, with `option` as what it came from. */
 int listen_open(int *ret_fd, const char *option, const char *address, int backlog);
 
+/* Another socket that listens at the address of this one, for another thread: the kernel deals
+ * connections out among them. Only this process may, as nobody but its own user could; and who
+ * comes later and does not mean to share finds the address in use. -errno: there can be none. */
+int listen_again(int fd);
+
 /* "SCHEME://HOST:PORT" of a socket's own name. -errno. */
 int listen_describe(int fd, const char *scheme, char ret_text[LISTEN_LIMIT_NAME]);
 

@@ -159,7 +159,7 @@ static void make_refusal(struct response *response, struct response_site *site,
 	struct text text;
 
 	response->status = status;
-	response->keep_alive = request->keep_alive && !request->has_body &&
+	response->keep_alive = response->keep_alive && !request->has_body &&
 			       ((status >= 403 && status <= 406) || status == 412 || status == 416);
 	text = begin_head(response, site, now);
 	if (status == 405)
@@ -207,7 +207,6 @@ static bool make_redirect(struct response *response, struct response_site *site,
 	if (!len || len + query_len > RESPONSE_LIMIT_HEAD / 2)
 		return false;
 	response->status = 301;
-	response->keep_alive = request->keep_alive;
 	text = begin_head(response, site, now);
 	text_put_string(&text, "Location: ");
 	text_put(&text, target, len);
@@ -398,6 +397,7 @@ static unsigned int look_up(struct response *response, struct response_site *sit
 	if (r)
 		return status_of_errno(r);
 	response->entry = cache_get(site->cache, path, now_ns, &response->hit);
+	response->looked_up = response->entry;
 	r = response->entry ? response->entry->error : -ENOMEM;
 	if (r)
 		drop_file(response);
@@ -417,7 +417,7 @@ void response_make(struct response *ret_response, struct response_site *site,
 	unsigned int status = find_fault(request);
 
 	begin(response);
-	response->keep_alive = request->keep_alive;
+	response->keep_alive = request->keep_alive && !site->closing;
 	if (!status)
 		status = look_up(response, site, request, now_ns);
 	if (!status && response->entry->is_directory && make_redirect(response, site, request, now))

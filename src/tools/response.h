@@ -30,7 +30,8 @@ struct response {
 	bool keep_alive;
 	struct cache_entry *entry; /* referenced; NULL: what is sent is all in head */
 	const struct file *file;   /* the one of the entry that was chosen */
-	bool hit;		   /* the cache knew it */
+	bool looked_up;		   /* the cache was asked, */
+	bool hit;		   /* and knew it */
 	uint64_t len;		   /* of all pieces */
 	uint64_t body_len;	   /* of those behind the head */
 	unsigned int n_pieces;
@@ -43,6 +44,7 @@ struct response {
 /* What the responses of a thread have in common. The date is kept here, as text. */
 struct response_site {
 	struct cache *cache;
+	bool closing; /* each answer is the last one of its connection */
 	int64_t date;
 	char date_text[HTTP_LIMIT_DATE];
 };

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -30,8 +31,8 @@ static const char command[] = "ktls serve";
 struct serve {
 	int argc;
 	char **argv;
-	struct settings settings; /* in force */
-	struct live live;
+	struct settings settings;   /* in force */
+	struct ktls_config *config; /* of new connections, in force */
 	struct metrics_process process;
 	struct workers workers;
 	struct exporter *exporter;
@@ -65,15 +66,14 @@ static int block_signals(struct serve *serve)
 	return serve->signal_fd < 0 ? -errno : 0;
 }
 
-/* A socket and a file for each session; where the system grants less, accepting waits. */
-static void raise_file_limit(unsigned int threads)
+/* A socket for each connection, and then files: as many as there may be. */
+static void raise_file_limit(void)
 {
-	const rlim_t wanted = 2 * (rlim_t)SERVER_LIMIT_SESSIONS * threads + 64;
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
+	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return;
-	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
@@ -130,6 +130,26 @@ static int take_sockets(struct serve *serve)
 	return 0;
 }
 
+/* One for each processor that we may use. */
+static unsigned int count_processors(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) ? 1 : (unsigned int)CPU_COUNT(&set);
+}
+
+/* Before privileges are given up, which a port may need. */
+static int open_listeners(struct serve *serve)
+{
+	unsigned int n = serve->settings.threads;
+	int r = workers_init(&serve->workers, n ? n : count_processors(), serve->config,
+			     serve->listen_fd);
+
+	if (r)
+		return tool_fail(TOOL_EXIT_FAILED, command, "listening: %s", ktls_strerror(r));
+	return 0;
+}
+
 static int open_sockets(struct serve *serve)
 {
 	const struct settings *settings = &serve->settings;
@@ -138,6 +158,8 @@ static int open_sockets(struct serve *serve)
 	if (!r && serve->listen_fd < 0)
 		r = listen_open(&serve->listen_fd, "--listen", settings->listen,
 				SERVER_LIMIT_BACKLOG);
+	if (!r)
+		r = open_listeners(serve);
 	if (!r && serve->metrics_fd < 0 && settings->metrics)
 		r = listen_open(&serve->metrics_fd, "--metrics", settings->metrics,
 				METRICS_BACKLOG);
@@ -163,24 +185,31 @@ static int announce(const struct serve *serve)
 
 static int start(struct serve *serve)
 {
-	unsigned int n = serve->settings.threads;
+	const struct settings *settings = &serve->settings;
 	const struct session_site site = {
-		.live = &serve->live,
 		.root_fd = serve->root_fd,
 		.mime = serve->mime,
-		.access = serve->settings.access_log ? &serve->access : NULL,
-		.verbose = serve->settings.verbose,
+		.access = settings->access_log ? &serve->access : NULL,
+		.connections = settings->connections,
+		.connections_per_address = settings->connections_per_address,
+		.handshake_ms = settings->handshake_timeout * 1000,
+		.idle_ms = settings->idle_timeout * 1000,
+		.request_ms = settings->request_timeout * 1000,
+		.send_ms = settings->send_timeout * 1000,
+		.send_bytes = (uint64_t)settings->send_timeout * settings->min_rate,
+		.stop_ms = settings->stop_timeout * 1000,
+		.verbose = settings->verbose,
 	};
-	int r = workers_init(&serve->workers, n);
+	const char *why;
+	int r = workers_start(&serve->workers, &site, &why);
 
-	serve->process.threads = n;
-	if (!r)
-		r = workers_start(&serve->workers, n, &site, serve->listen_fd);
+	serve->process.threads = serve->workers.n;
 	if (!r && serve->metrics_fd >= 0)
-		r = exporter_new(&serve->exporter, serve->metrics_fd, serve->workers.metrics, n,
-				 &serve->process);
+		r = exporter_new(&serve->exporter, serve->metrics_fd, serve->workers.metrics,
+				 serve->workers.n, &serve->process);
 	if (r)
-		return tool_fail(TOOL_EXIT_FAILED, command, "starting threads: %s", strerror(-r));
+		return tool_fail(TOOL_EXIT_FAILED, command, "starting threads: %s",
+				 *why ? why : ktls_strerror(r));
 	return 0;
 }
 
@@ -197,6 +226,23 @@ static void warn_of_fixed(const struct settings *old, const struct settings *new
 			  name);
 }
 
+/* Connections that are there keep theirs. Takes the reference. */
+static int set_config(struct serve *serve, struct ktls_config *config)
+{
+	int r = workers_set_config(&serve->workers, config);
+
+	if (r) {
+		tool_fail(0, command, "%s", ktls_strerror(r));
+		/* The old one was good for all of them. */
+		workers_set_config(&serve->workers, serve->config);
+		ktls_config_unref(config);
+		return TOOL_EXIT_FAILED;
+	}
+	ktls_config_unref(serve->config);
+	serve->config = config;
+	return 0;
+}
+
 static int reload_all(struct serve *serve)
 {
 	struct ktls_config *config;
@@ -207,7 +253,7 @@ static int reload_all(struct serve *serve)
 		r = load(serve, &settings, &config);
 	if (!r) {
 		warn_of_fixed(&serve->settings, &settings);
-		live_set(&serve->live, config);
+		r = set_config(serve, config);
 	}
 	settings_done(&settings);
 	return r;
@@ -260,8 +306,11 @@ static void wait_for_end(struct serve *serve)
 static int stop(struct serve *serve)
 {
 	uint64_t requests, bytes;
-	int r = workers_stop(&serve->workers, &requests, &bytes);
+	int r;
 
+	/* The threads close theirs. */
+	tool_fd_close(&serve->listen_fd);
+	r = workers_stop(&serve->workers, &requests, &bytes);
 	if (r)
 		return tool_fail(TOOL_EXIT_FAILED, command, "serving: %s", strerror(-r));
 	if (serve->settings.verbose)
@@ -272,18 +321,16 @@ static int stop(struct serve *serve)
 
 static int run(struct serve *serve)
 {
-	struct ktls_config *config;
-	int r = load(serve, &serve->settings, &config);
+	int r = load(serve, &serve->settings, &serve->config);
 
 	if (r)
 		return r;
-	live_init(&serve->live, config);
 	r = open_root(serve);
 	if (r || serve->settings.check)
 		return r;
 	if (mime_new(&serve->mime, MIME_SYSTEM))
 		return tool_fail(TOOL_EXIT_FAILED, command, "%s", strerror(ENOMEM));
-	raise_file_limit(serve->settings.threads);
+	raise_file_limit();
 	r = block_signals(serve);
 	if (r)
 		return tool_fail(TOOL_EXIT_FAILED, command, "signalfd: %s", strerror(-r));
@@ -293,9 +340,9 @@ static int run(struct serve *serve)
 	if (!r)
 		r = confine(&serve->settings, &serve->process);
 	if (!r)
-		r = announce(serve);
-	if (!r)
 		r = start(serve);
+	if (!r)
+		r = announce(serve);
 	if (r)
 		return r;
 	notify_ready(serve->notify_fd, "serving");
@@ -311,8 +358,7 @@ static void serve_done(struct serve *serve)
 	exporter_free(serve->exporter);
 	workers_stop(&serve->workers, &requests, &bytes);
 	workers_done(&serve->workers);
-	if (serve->live.config)
-		live_done(&serve->live);
+	ktls_config_unref(serve->config);
 	access_file_close(&serve->access);
 	mime_free(serve->mime);
 	tool_fd_close(&serve->root_fd);

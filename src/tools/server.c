@@ -1,327 +1,271 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The loop. Sessions lie in a table; epoll(7), level-triggered, says which of them can go on, and
- * each then has one turn. Two kinds of waiting are none of epoll's: for a buffer of the library,
- * and for a socket that calls itself ready although the call cannot go on (the kernel's tls says
- * "writable" while it still holds a record). Such a session rests, and is tried again after some
- * milliseconds.
+ * The loop: one wait for all that goes on, then each event to its session, then the lines of the
+ * log. Where there are too many connections, or handshakes, the one that was idle for the longest
+ * time, or shakes hands for it, is ended for another; if all are busy, newcomers wait in the
+ * socket's queue.
  */
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdbool.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
+#include <time.h>
 
 #include "server.h"
 #include "tool.h"
 
-struct slot {
-	struct session *session;
-	int fd;
-	uint32_t events; /* that epoll waits for */
-	bool resting;
-	unsigned int fruitless;
-};
-
 struct server {
-	struct session_site *site;
-	int epoll_fd;
-	int listen_fd;
-	bool listening;	       /* epoll waits for listen_fd */
-	uint64_t pause_end_ns; /* not to accept before */
+	struct session_shop shop;
+	unsigned int max; /* sessions */
+	struct ktls_op accept_op;
+	bool accepting;
+	uint64_t pause_end_ns; /* not to accept before; 0: no pause */
+	struct ktls_op stop_op;
+	uint64_t stop_ns; /* when the stop began; 0: it has not */
+	bool caching;	  /* files are open that nobody may ask for again */
+	bool logging;	  /* lines wait to be written */
 	uint64_t next_tick_ns;
-	bool logging; /* lines wait to be written */
-	bool caching; /* files are open that nobody may ask for again */
-	unsigned int n_sessions;
-	unsigned int n_resting;
-	struct slot slots[SERVER_LIMIT_SESSIONS];
 };
 
-/* What epoll's data says of the two descriptors that are no slot. */
-enum {
-	EVENT_LISTEN = SERVER_LIMIT_SESSIONS,
-	EVENT_STOP,
-};
-
-static int watch(struct server *server, int operation, int fd, uint32_t events, uint64_t data)
+static void look_at_clock(struct server *server)
 {
-	struct epoll_event event = { .events = events, .data = { .u64 = data } };
-
-	return epoll_ctl(server->epoll_fd, operation, fd, &event) ? -errno : 0;
+	server->shop.now_ns = ktls_deadline_in(0);
+	server->shop.now = time(NULL);
 }
 
-/* Takes no more connections for the moment: they wait in the socket's queue. */
-static int set_listening(struct server *server, bool listening)
+/* Those that are ending already have room beside the others. */
+static bool is_full(const struct server *server)
 {
+	const struct session_shop *shop = &server->shop;
+	unsigned int n_ending = shop->sessions[SESSION_CLOSE].n + shop->sessions[SESSION_LINGER].n;
+
+	return shop->n_sessions - n_ending > server->max || n_ending >= SERVER_LIMIT_SLACK;
+}
+
+static int accept_on(struct server *server)
+{
+	int r = 0;
+
+	if (server->accepting || server->stop_ns || server->pause_end_ns || is_full(server))
+		return 0;
+	r = ktls_op_accept(&server->accept_op, server->shop.ring, server->shop.site->listener);
+	server->accepting = !r;
+	return r == -EAGAIN ? 0 : r;
+}
+
+static void end_oldest(struct server *server, enum session_state state)
+{
+	struct session *oldest = server->shop.sessions[state].first;
+
+	while (oldest && session_is_ending(oldest))
+		oldest = session_newer(oldest);
+	if (oldest)
+		session_end(oldest);
+}
+
+static void make_room(struct server *server)
+{
+	end_oldest(server,
+		   server->shop.sessions[SESSION_IDLE].n ? SESSION_IDLE : SESSION_HANDSHAKE);
+}
+
+static void begin_session(struct server *server, struct ktls_conn *conn)
+{
+	session_begin(&server->shop, conn);
+	if (server->shop.sessions[SESSION_HANDSHAKE].n > SERVER_LIMIT_HANDSHAKES)
+		end_oldest(server, SESSION_HANDSHAKE);
+	if (!is_full(server))
+		return;
+	make_room(server);
+	if (server->accepting)
+		ktls_op_cancel(&server->accept_op);
+}
+
+/* Who comes now is refused, or waits for another process that has the socket, too. */
+static void stop_listening(struct server *server)
+{
+	struct session_site *site = server->shop.site;
+
+	site->listener = ktls_listener_free(site->listener);
+}
+
+/* What it ended with: nothing more may be had for the moment, or the socket is of no use. */
+static int accept_ended(struct server *server, int result)
+{
+	server->accepting = false;
+	if (server->stop_ns)
+		stop_listening(server);
+	switch (result) {
+	case -ECANCELED:
+	case -ENOSPC:
+		return 0;
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOBUFS:
+	case -ENOMEM:
+		make_room(server);
+		server->pause_end_ns =
+			server->shop.now_ns + SERVER_LIMIT_PAUSE_MS * UINT64_C(1000000);
+		return 0;
+	}
+	return result;
+}
+
+static void end_all(struct server *server, enum session_state state)
+{
+	struct session *next;
+
+	/* None of them leaves its list at once. */
+	for (struct session *at = server->shop.sessions[state].first; at; at = next) {
+		next = session_newer(at);
+		session_end(at);
+	}
+}
+
+/* No more connections, and no more requests on those that are idle. */
+static void begin_stop(struct server *server)
+{
+	server->stop_ns = server->shop.now_ns;
+	server->shop.responses.closing = true;
+	if (server->accepting)
+		ktls_op_cancel(&server->accept_op);
+	else
+		stop_listening(server);
+	end_all(server, SESSION_IDLE);
+}
+
+static int take_event(struct server *server, const struct ktls_event *event)
+{
+	if (event->op == &server->stop_op) {
+		begin_stop(server);
+		return 0;
+	}
+	if (event->op != &server->accept_op) {
+		session_go_on(session_of(event->op), event);
+		return 0;
+	}
+	if (!event->result && event->conn)
+		begin_session(server, event->conn);
+	return event->more ? 0 : accept_ended(server, event->result);
+}
+
+/* Whether all has ended, or has had its time. */
+static bool is_over(struct server *server)
+{
+	uint64_t past_ms;
+
+	if (!server->stop_ns)
+		return false;
+	past_ms = (server->shop.now_ns - server->stop_ns) / 1000000;
+	return !server->shop.n_sessions || past_ms >= server->shop.site->stop_ms;
+}
+
+static void tick(struct server *server)
+{
+	struct session_shop *shop = &server->shop;
+
+	if (shop->now_ns < server->next_tick_ns)
+		return;
+	server->next_tick_ns = shop->now_ns + SERVER_LIMIT_TICK_MS * UINT64_C(1000000);
+	server->caching = cache_sweep(shop->responses.cache, shop->now_ns);
+	if (shop->now_ns >= server->pause_end_ns)
+		server->pause_end_ns = 0;
+	if (server->stop_ns &&
+	    shop->now_ns - server->stop_ns >= SERVER_LIMIT_STOP_MS * UINT64_C(1000000)) {
+		end_all(server, SESSION_HANDSHAKE);
+		end_all(server, SESSION_REQUEST);
+		end_all(server, SESSION_LINGER);
+	}
+}
+
+static uint64_t deadline_ns(const struct server *server)
+{
+	bool ticking =
+		server->caching || server->logging || server->pause_end_ns || server->stop_ns;
+
+	return ticking ? server->next_tick_ns : KTLS_FOREVER;
+}
+
+/* One turn. */
+static int run_turn(struct server *server)
+{
+	struct ktls_event events[SERVER_LIMIT_EVENTS];
+	size_t n = 0;
+	int r = ktls_ring_wait(server->shop.ring, deadline_ns(server), events, SERVER_LIMIT_EVENTS,
+			       &n);
+
+	if (r < 0)
+		return r;
+	look_at_clock(server);
+	r = 0;
+	for (size_t i = 0; i < n && !r; i++)
+		r = take_event(server, &events[i]);
+	if (r)
+		return r;
+	/* What was asked for may have been opened just now. */
+	server->caching = server->caching || n;
+	server->logging = access_log_flush(server->shop.log, server->shop.now_ns);
+	tick(server);
+	return accept_on(server);
+}
+
+static int set_up(struct server *server, int stop_fd, const char **ret_why)
+{
+	struct session_site *site = server->shop.site;
+	const struct ktls_ring_options options = {
+		.conns = site->connections + SERVER_LIMIT_SLACK,
+	};
+	int r = ktls_ring_new(&server->shop.ring, &options, sizeof(options));
+
+	if (r) {
+		*ret_why = ktls_ring_error();
+		return r;
+	}
+	look_at_clock(server);
+	r = session_shop_init(&server->shop);
+	if (!r)
+		r = ktls_op_poll(&server->stop_op, server->shop.ring, stop_fd, POLLIN,
+				 KTLS_FOREVER);
+	return r ? r : accept_on(server);
+}
+
+int server_new(struct server **ret_server, struct session_site *site, int stop_fd,
+	       const char **ret_why)
+{
+	struct server *server = calloc(1, sizeof(*server));
 	int r;
 
-	if (server->listening == listening)
-		return 0;
-	r = watch(server, EPOLL_CTL_MOD, server->listen_fd, listening ? EPOLLIN : 0, EVENT_LISTEN);
-	if (!r)
-		server->listening = listening;
-	return r;
-}
-
-static void set_resting(struct server *server, struct slot *slot, bool resting)
-{
-	if (slot->resting == resting)
-		return;
-	slot->resting = resting;
-	server->n_resting += resting ? 1 : -1u;
-}
-
-static void end_session(struct server *server, struct slot *slot)
-{
-	set_resting(server, slot, false);
-	/* Closing the descriptor takes it out of epoll. */
-	*slot = (struct slot){ .session = session_free(slot->session) };
-	server->n_sessions--;
-}
-
-/* A session said what it waits for. */
-static void settle(struct server *server, struct slot *slot, enum session_want want)
-{
-	static const uint32_t events_of[] = {
-		[SESSION_READ] = EPOLLIN,
-		[SESSION_WRITE] = EPOLLOUT,
-		[SESSION_BUFFER] = 0,
-	};
-	bool rest = want == SESSION_BUFFER || slot->fruitless > SERVER_LIMIT_FRUITLESS;
-	uint32_t events;
-
-	if (want == SESSION_OVER) {
-		end_session(server, slot);
-		return;
+	*ret_why = "";
+	if (!server)
+		return -ENOMEM;
+	server->max = site->connections;
+	server->shop.site = site;
+	r = set_up(server, stop_fd, ret_why);
+	if (r) {
+		server_free(server);
+		return r;
 	}
-	events = rest ? 0 : events_of[want];
-	if (events != slot->events &&
-	    watch(server, EPOLL_CTL_MOD, slot->fd, events, (uint64_t)(slot - server->slots))) {
-		end_session(server, slot);
-		return;
-	}
-	slot->events = events;
-	set_resting(server, slot, rest);
+	*ret_server = server;
+	return 0;
 }
 
-static void run_turn(struct server *server, struct slot *slot)
+struct server *server_free(struct server *server)
 {
-	uint64_t before = session_progress(slot->session);
-	enum session_want want = session_step(slot->session);
-
-	if (session_progress(slot->session) == before)
-		slot->fruitless++;
-	else
-		slot->fruitless = 0;
-	settle(server, slot, want);
-}
-
-/* A resting session is not woken by its socket, save when that is broken: no call can go on then.
- */
-static void run_event(struct server *server, struct slot *slot)
-{
-	if (slot->resting)
-		end_session(server, slot);
-	else
-		run_turn(server, slot);
-}
-
-static struct slot *find_slot(struct server *server)
-{
-	for (size_t i = 0; i < SERVER_LIMIT_SESSIONS; i++) {
-		if (!server->slots[i].session)
-			return &server->slots[i];
-	}
+	if (!server)
+		return NULL;
+	/* Nothing is under way after this, so that all may be freed. */
+	ktls_ring_free(server->shop.ring);
+	session_shop_done(&server->shop);
+	free(server);
 	return NULL;
 }
 
-/* Takes the descriptor in any case. */
-static void begin_session(struct server *server, int fd)
+int server_run(struct server *server)
 {
-	struct slot *slot = find_slot(server);
-	int on = 1;
-	int r = -EMFILE;
-
-	/* A head and the file behind it are two writes: the second must not wait for the peer. */
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	metrics_count(server->site->metrics, METRICS_ACCEPTED);
-	if (slot)
-		r = session_new(&slot->session, server->site, fd);
-	if (r) {
-		if (server->site->verbose)
-			tool_fail(0, "accept", "%s", ktls_strerror(r));
-		metrics_count(server->site->metrics, METRICS_REFUSED);
-		close(fd);
-		return;
-	}
-	slot->fd = fd;
-	slot->events = EPOLLIN;
-	server->n_sessions++;
-	if (watch(server, EPOLL_CTL_ADD, fd, EPOLLIN, (uint64_t)(slot - server->slots)))
-		end_session(server, slot);
-}
-
-/* What accept4(2) may answer that is no fault of the listening socket: a connection that broke
- * before it was taken, or the network's state, passed on (accept(2), NOTES). */
-static bool is_passing(int error)
-{
-	switch (error) {
-	case EBADF:
-	case EFAULT:
-	case EINVAL:
-	case ENOTSOCK:
-	case EOPNOTSUPP:
-		return false;
-	}
-	return true;
-}
-
-static bool is_exhausted(int error)
-{
-	return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
-static int accept_some(struct server *server)
-{
-	for (int i = 0; i < SERVER_LIMIT_ACCEPTS; i++) {
-		int fd;
-
-		if (server->n_sessions == SERVER_LIMIT_SESSIONS)
-			return set_listening(server, false);
-		fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0) {
-			begin_session(server, fd);
-			continue;
-		}
-		if (errno == EAGAIN)
-			return 0;
-		if (is_exhausted(errno)) {
-			server->pause_end_ns = ktls_deadline_in(SERVER_LIMIT_PAUSE_MS);
-			return set_listening(server, false);
-		}
-		if (!is_passing(errno))
-			return -errno;
-	}
-	return 0;
-}
-
-static void run_resting(struct server *server)
-{
-	for (size_t i = 0; server->n_resting && i < SERVER_LIMIT_SESSIONS; i++) {
-		if (server->slots[i].resting)
-			run_turn(server, &server->slots[i]);
-	}
-}
-
-/* Times that have run out, and listening again. */
-static int tick(struct server *server)
-{
-	uint64_t now_ns = ktls_deadline_in(0);
-
-	if (now_ns < server->next_tick_ns)
-		return 0;
-	server->next_tick_ns = ktls_deadline_in(SERVER_LIMIT_TICK_MS);
-	server->caching = cache_sweep(server->site->responses.cache, now_ns);
-	for (size_t i = 0; i < SERVER_LIMIT_SESSIONS; i++) {
-		struct slot *slot = &server->slots[i];
-
-		if (slot->session && session_expired(slot->session, now_ns))
-			settle(server, slot, session_expire(slot->session));
-	}
-	if (server->n_sessions < SERVER_LIMIT_SESSIONS && now_ns >= server->pause_end_ns)
-		return set_listening(server, true);
-	return 0;
-}
-
-static int timeout_ms(const struct server *server)
-{
-	if (server->n_resting)
-		return SERVER_LIMIT_REST_MS;
-	return server->n_sessions || !server->listening || server->caching || server->logging
-		       ? SERVER_LIMIT_TICK_MS
-		       : -1;
-}
-
-/* One round. 0 to go on, 1 when asked to stop, or -errno. */
-static int run_round(struct server *server)
-{
-	struct epoll_event events[SERVER_LIMIT_EVENTS];
-	int n = epoll_wait(server->epoll_fd, events, SERVER_LIMIT_EVENTS, timeout_ms(server));
 	int r = 0;
 
-	if (n < 0)
-		return errno == EINTR ? 0 : -errno;
-	for (int i = 0; i < n && !r; i++) {
-		uint64_t data = events[i].data.u64;
-
-		if (data == EVENT_STOP)
-			return 1;
-		if (data == EVENT_LISTEN)
-			r = accept_some(server);
-		else if (server->slots[data].session)
-			run_event(server, &server->slots[data]);
-	}
-	if (r)
-		return r;
-	run_resting(server);
-	server->logging = access_log_flush(server->site->log, ktls_deadline_in(0));
-	return tick(server);
-}
-
-static int set_up(struct server *server, int stop_fd)
-{
-	int r = watch(server, EPOLL_CTL_ADD, server->listen_fd, EPOLLIN, EVENT_LISTEN);
-
-	if (r)
-		return r;
-	server->listening = true;
-	return watch(server, EPOLL_CTL_ADD, stop_fd, EPOLLIN, EVENT_STOP);
-}
-
-static void end_all(struct server *server)
-{
-	for (size_t i = 0; i < SERVER_LIMIT_SESSIONS; i++) {
-		struct slot *slot = &server->slots[i];
-
-		if (!slot->session)
-			continue;
-		session_stop(slot->session);
-		end_session(server, slot);
-	}
-}
-
-static void free_server(struct server **server)
-{
-	if (*server)
-		tool_fd_close(&(*server)->epoll_fd);
-	free(*server);
-}
-
-int server_run(struct session_site *site, int listen_fd, int stop_fd)
-{
-	_cleanup_(free_server) struct server *server = calloc(1, sizeof(*server));
-	int r;
-
-	if (!server)
-		return -ENOMEM;
-	server->site = site;
-	server->listen_fd = listen_fd;
-	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (server->epoll_fd < 0)
-		return -errno;
-	r = cache_new(&site->responses.cache, site->root_fd, site->mime);
-	if (!r && site->access)
-		r = access_log_new(&site->log, site->access, site->metrics);
-	if (!r)
-		r = set_up(server, stop_fd);
-	while (!r)
-		r = run_round(server);
-	end_all(server);
-	site->responses.cache = cache_free(site->responses.cache);
-	site->log = access_log_free(site->log);
-	return r < 0 ? r : 0;
+	while (!r && !is_over(server))
+		r = run_turn(server);
+	return r;
 }

@@ -2,23 +2,31 @@
 #ifndef KTLS_TOOL_SERVER_H
 #define KTLS_TOOL_SERVER_H
 
-/* Many sessions in one thread: accepts, waits for all of them at once, and lets each go on in turn.
- */
+/* Many sessions in one thread, over one ring: accepts, lets each go on as its events come, and ends
+ * them in order. */
 
 #include "session.h"
 
 enum server_limit {
-	SERVER_LIMIT_SESSIONS = 1024, /* more wait in the socket's queue */
-	SERVER_LIMIT_BACKLOG = 1024,
-	SERVER_LIMIT_ACCEPTS = 64,  /* in a row */
-	SERVER_LIMIT_EVENTS = 256,  /* at once */
-	SERVER_LIMIT_FRUITLESS = 8, /* wake-ups for nothing in a row, before a session rests */
-	SERVER_LIMIT_REST_MS = 5,
-	SERVER_LIMIT_TICK_MS = 500,  /* how often times are looked at */
-	SERVER_LIMIT_PAUSE_MS = 500, /* without accepting, after the system had no more for us */
+	SERVER_LIMIT_BACKLOG = 4096,
+	SERVER_LIMIT_HANDSHAKES = 1024, /* at once; the oldest is given up for another one */
+	SERVER_LIMIT_SLACK = 1024,	/* connections that are ending already, beside the others */
+	SERVER_LIMIT_EVENTS = 256,	/* at once */
+	SERVER_LIMIT_TICK_MS = 250,	/* how often we look at what nobody tells us of */
+	SERVER_LIMIT_PAUSE_MS = 500,	/* without accepting, after the system had no more for us */
+	SERVER_LIMIT_STOP_MS = 1000,	/* for requests that have begun, when the server ends */
 };
 
-/* Serves until `stop_fd` is readable. Both descriptors stay the caller's. 0 or -errno. */
-int server_run(struct session_site *site, int listen_fd, int stop_fd);
+struct server;
+
+/* The calling thread's. The site's listener and `stop_fd` stay the caller's. -errno: *ret_why is
+ * why there can be no ring, in words, static or the thread's; or "". */
+int server_new(struct server **ret_server, struct session_site *site, int stop_fd,
+	       const char **ret_why);
+struct server *server_free(struct server *server);
+
+/* Serves until stop_fd is readable, and then until the answers that are under way are finished, or
+ * the site's stop_ms have passed. 0 or -errno. */
+int server_run(struct server *server);
 
 #endif

@@ -3,236 +3,340 @@
 /*
  * The life of a session:
  *
- *   HANDSHAKE -> REQUEST -> RESPONSE -> FLUSH -> REQUEST ...
- *                   |                     |
- *                   +------> CLOSE <------+   our close_notify, and everything before it
- *                              |
- *                           LINGER            until the peer has seen it
+ *   HANDSHAKE -> IDLE -> REQUEST -> RESPONSE -> IDLE ...
+ *                 |  \_____________/    |
+ *                 +------> CLOSE <------+        any failure -> LINGER
  *
  * A socket closed while bytes of the peer lie in it unread sends a reset, and that may destroy what
  * the peer has not read yet. So each end is: say that we end, read on for a while, then close.
- * After a handshake that failed the same is done below TLS, for the sake of the alert.
+ * After a failure the same is done below TLS, for the sake of the alert.
  */
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
-#include "http.h"
-#include "response.h"
 #include "session.h"
 #include "tool.h"
 
-enum state {
-	STATE_HANDSHAKE = 0,
-	STATE_REQUEST,
-	STATE_RESPONSE,
-	STATE_FLUSH,
-	STATE_CLOSE,
-	STATE_LINGER,
-	STATE_LINGER_RAW,
-	_STATE_N,
+/* What came behind a request while that is answered. */
+struct rest {
+	size_t len;
+	char data[];
 };
 
 struct session {
-	struct session_site *site;
+	struct session_shop *shop;
 	struct ktls_conn *conn;
-	int fd;
-	enum state state;
-	bool peer_ended;      /* and so does not mind how we end */
-	uint64_t deadline_ns; /* of the present state */
-	uint64_t progress;
-
-	struct http_reader *reader;
-	char input[SESSION_LIMIT_INPUT];
-	size_t input_start, input_end;
-
-	struct response response;
-	unsigned int piece; /* that is being sent */
-	uint64_t piece_sent;
-	uint64_t sent; /* of the whole response */
-
-	struct access_request access;
-	char peer[KTLS_ADDRESS_TEXT_LEN]; /* empty until it is asked for */
-
-	uint64_t turn_bytes;
-	unsigned int turn_requests;
-
+	int linger_fd;
+	enum session_state state;
+	bool ending;	 /* its op was cancelled for that */
+	bool peer_ended; /* and so does not mind how we end */
+	struct session *newer, *older;
+	struct answer *answer;
+	struct http_reader *reader; /* half a head */
+	struct rest *rest;
+	uint64_t end_ns; /* of REQUEST, by when the head must be whole; of LINGER */
+	struct ktls_address address;
+	struct peer *peer; /* that it counts for, or NULL */
 	struct metrics_traffic counted;
+	struct ktls_op op;
 };
 
-/* What a step of a state answers beside enum session_want: the state has changed, step on. */
-enum {
-	STEP_ON = SESSION_OVER + 1,
-};
+/* -- The thread's own -- */
 
-static void set_deadline(struct session *session, uint64_t timeout_ms)
+int session_shop_init(struct session_shop *shop)
 {
-	session->deadline_ns = ktls_deadline_in(timeout_ms);
+	struct session_site *site = shop->site;
+	int r = cache_new(&shop->responses.cache, site->root_fd, site->mime);
+
+	if (!r && site->access)
+		r = access_log_new(&shop->log, site->access, site->metrics);
+	if (!r && site->connections_per_address)
+		r = peers_new(&shop->peers, site->connections_per_address);
+	return r;
 }
 
-static int enter(struct session *session, enum state state)
+static void take_out(struct session *session)
 {
-	static const uint64_t limits_ms[_STATE_N] = {
-		[STATE_HANDSHAKE] = SESSION_LIMIT_HANDSHAKE_MS,
-		[STATE_REQUEST] = SESSION_LIMIT_IDLE_MS,
-		[STATE_RESPONSE] = SESSION_LIMIT_STALL_MS,
-		[STATE_FLUSH] = SESSION_LIMIT_STALL_MS,
-		[STATE_CLOSE] = SESSION_LIMIT_CLOSE_MS,
-		[STATE_LINGER] = SESSION_LIMIT_LINGER_MS,
-		[STATE_LINGER_RAW] = SESSION_LIMIT_LINGER_MS,
-	};
+	struct session_list *list = &session->shop->sessions[session->state];
+
+	if (session->newer)
+		session->newer->older = session->older;
+	else
+		list->last = session->older;
+	if (session->older)
+		session->older->newer = session->newer;
+	else
+		list->first = session->newer;
+	list->n--;
+}
+
+static void put_in(struct session *session, enum session_state state)
+{
+	struct session_list *list = &session->shop->sessions[state];
 
 	session->state = state;
-	session->progress++;
-	set_deadline(session, limits_ms[state]);
-	return STEP_ON;
+	session->newer = NULL;
+	session->older = list->last;
+	if (list->last)
+		list->last->newer = session;
+	else
+		list->first = session;
+	list->last = session;
+	list->n++;
 }
 
-/* What a call waits for that is not done; SESSION_OVER for an end or an error. */
-static int want_of(int status)
+static void enter(struct session *session, enum session_state state)
 {
-	switch (status) {
-	case KTLS_WANT_READ:
-		return SESSION_READ;
-	case KTLS_WANT_WRITE:
-		return SESSION_WRITE;
-	case KTLS_WANT_BUFFER:
-		return SESSION_BUFFER;
+	take_out(session);
+	put_in(session, state);
+}
+
+static void return_answer(struct session *session)
+{
+	session->answer = answer_return(&session->shop->answers, session->answer);
+}
+
+/* NULL: no memory. */
+static struct http_reader *borrow_reader(struct session *session)
+{
+	struct session_shop *shop = session->shop;
+
+	if (session->reader)
+		return session->reader;
+	if (!shop->reader)
+		shop->reader = http_reader_new(HTTP_KIND_REQUEST);
+	return shop->reader;
+}
+
+/* The head in it is not needed any more. */
+static void return_reader(struct session *session)
+{
+	struct session_shop *shop = session->shop;
+
+	if (session->reader && !shop->reader) {
+		shop->reader = session->reader;
+		session->reader = NULL;
 	}
-	return SESSION_OVER;
+	session->reader = http_reader_free(session->reader);
+	if (shop->reader)
+		http_reader_reset(shop->reader);
 }
 
-/* In the connection's words, or, where it has not failed, in the code's. */
-static void log_error(const struct session *session, int status, const char *what)
-{
-	const char *text = ktls_conn_error(session->conn);
-
-	if (session->site->verbose)
-		fprintf(stderr, "%s: %s\n", what, *text ? text : ktls_strerror(status));
-}
-
-/* A peer may write anything into its target; on our terminal it stays text. */
-static void log_text(const char *text)
-{
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c > ' ' && c < 0x7f && c != '\\')
-			fputc(c, stderr);
-		else
-			fprintf(stderr, "\\x%02x", c);
-	}
-}
-
-static uint64_t body_sent(const struct session *session)
-{
-	uint64_t head_len = session->response.len - session->response.body_len;
-
-	return session->sent > head_len ? session->sent - head_len : 0;
-}
-
-static void log_request(const struct session *session)
-{
-	const struct http_head *request = http_reader_head(session->reader);
-	char protection[TOOL_PROTECTION_LEN] = "";
-	struct ktls_info info;
-
-	if (!session->site->verbose)
-		return;
-	if (!ktls_conn_get_info(session->conn, &info, sizeof(info)))
-		tool_format_protection(&info, protection, sizeof(protection));
-	log_text(request->method ? request->method : "-");
-	fputc(' ', stderr);
-	log_text(*request->target ? request->target : "-");
-	fprintf(stderr, " %u %llu %s\n", session->response.status,
-		(unsigned long long)body_sent(session), protection);
-}
-
-static const char *peer_text(struct session *session)
-{
-	struct ktls_address address;
-
-	if (!*session->peer) {
-		strcpy(session->peer, "-");
-		if (!ktls_conn_get_peer_address(session->conn, &address)) {
-			address.port = 0;
-			ktls_address_format(&address, session->peer, sizeof(session->peer));
-		}
-	}
-	return session->peer;
-}
-
-static void log_access(struct session *session)
-{
-	struct ktls_info info = { 0 };
-
-	if (!session->site->log)
-		return;
-	ktls_conn_get_info(session->conn, &info, sizeof(info));
-	access_log_add(session->site->log, &session->access,
-		       &(struct access_answer){ .peer = peer_text(session),
-						.status = session->response.status,
-						.bytes = body_sent(session),
-						.now = time(NULL),
-						.info = &info });
-}
+/* -- What is said of it -- */
 
 static enum metrics_stage stage_of(const struct session *session)
 {
-	return session->state == STATE_HANDSHAKE ? METRICS_HANDSHAKE : METRICS_OPEN;
+	return session->state == SESSION_HANDSHAKE ? METRICS_HANDSHAKE : METRICS_OPEN;
 }
 
-static void count_traffic(struct session *session)
+static void count_traffic(struct session *session, const struct ktls_info *info)
 {
+	metrics_count_traffic(session->shop->site->metrics, &session->counted, info);
+}
+
+/* In the connection's words, or, where it has not failed, in the code's. */
+static void say_failure(const struct session *session, int status)
+{
+	static const char *const doing[_SESSION_STATE_N] = {
+		[SESSION_HANDSHAKE] = "handshake", [SESSION_IDLE] = "request",
+		[SESSION_REQUEST] = "request",	   [SESSION_RESPONSE] = "response",
+		[SESSION_CLOSE] = "closing",	   [SESSION_LINGER] = "closing",
+	};
+	const char *text = ktls_conn_error(session->conn);
+
+	if (session->shop->site->verbose)
+		fprintf(stderr, "%s: %s\n", doing[session->state],
+			*text ? text : ktls_strerror(status));
+}
+
+static bool is_logged(const struct session_shop *shop)
+{
+	return shop->log || shop->site->verbose;
+}
+
+static void log_answer(struct session *session, const struct ktls_info *info)
+{
+	const struct answer *answer = session->answer;
+	char protection[TOOL_PROTECTION_LEN], peer[KTLS_ADDRESS_TEXT_LEN] = "-";
+
+	if (session->shop->log) {
+		if (session->address.family)
+			ktls_address_format(&session->address, peer, sizeof(peer));
+		access_log_add(session->shop->log, &answer->access,
+			       &(struct access_answer){ .peer = peer,
+							.status = answer->response.status,
+							.bytes = answer_body_sent(answer),
+							.now = session->shop->now,
+							.info = info });
+	}
+	if (session->shop->site->verbose) {
+		tool_format_protection(info, protection, sizeof(protection));
+		fprintf(stderr, "%.*s %u %llu %s\n", (int)answer->access.request_len,
+			answer->access.request, answer->response.status,
+			(unsigned long long)answer_body_sent(answer), protection);
+	}
+}
+
+/* An answer is done, or was cut. */
+static void account(struct session *session)
+{
+	struct session_site *site = session->shop->site;
+	struct ktls_info info = { 0 };
+
+	/* It cannot fail for a connection that there is. */
+	if (ktls_conn_get_info(session->conn, &info, sizeof(info)))
+		return;
+	site->requests++;
+	site->bytes += answer_body_sent(session->answer);
+	metrics_count_response(site->metrics, session->answer->response.status);
+	count_traffic(session, &info);
+	if (is_logged(session->shop))
+		log_answer(session, &info);
+}
+
+/* -- Its end -- */
+
+static void free_session(struct session *session)
+{
+	struct session_shop *shop = session->shop;
 	struct ktls_info info;
 
-	if (session->site->metrics && !ktls_conn_get_info(session->conn, &info, sizeof(info)))
-		metrics_count_traffic(session->site->metrics, &session->counted, &info);
+	take_out(session);
+	shop->n_sessions--;
+	if (session->conn && !ktls_conn_get_info(session->conn, &info, sizeof(info)))
+		count_traffic(session, &info);
+	metrics_count(shop->site->metrics, METRICS_CLOSED);
+	/* Before what its op has borrowed. */
+	ktls_conn_free(session->conn);
+	tool_fd_close(&session->linger_fd);
+	peers_leave(shop->peers, session->peer);
+	return_answer(session);
+	return_reader(session);
+	free(session->rest);
+	free(session);
 }
 
-/* A call is not done: what it waits for. An error ends the session, below TLS, where an alert may
- * be on its way. */
-static int wait_or_fail(struct session *session, int status, const char *what)
+void session_shop_done(struct session_shop *shop)
 {
-	if (status >= 0)
-		return want_of(status);
-	metrics_count_failure(session->site->metrics, stage_of(session), status);
-	if (session->state == STATE_RESPONSE)
-		log_access(session);
-	log_error(session, status, what);
-	shutdown(session->fd, SHUT_WR);
-	return enter(session, STATE_LINGER_RAW);
+	for (int state = 0; state < _SESSION_STATE_N; state++) {
+		while (shop->sessions[state].first)
+			free_session(shop->sessions[state].first);
+	}
+	answer_pool_done(&shop->answers);
+	peers_free(shop->peers);
+	http_reader_free(shop->reader);
+	cache_free(shop->responses.cache);
+	access_log_free(shop->log);
 }
 
-static int step_handshake(struct session *session)
+static uint64_t in_ms(const struct session *session, uint64_t ms)
 {
-	int status = ktls_conn_handshake(session->conn, KTLS_NOW);
-	struct ktls_info info;
-
-	/* It may also end without an error, by the peer's leaving. */
-	if (status == KTLS_EOF || status == KTLS_CLOSED)
-		metrics_count_failure(session->site->metrics, METRICS_HANDSHAKE, status);
-	if (status != KTLS_DONE)
-		return wait_or_fail(session, status, "handshake");
-	if (!ktls_conn_get_info(session->conn, &info, sizeof(info)))
-		metrics_count_handshake(session->site->metrics, &info);
-	return enter(session, STATE_REQUEST);
+	return session->shop->now_ns + ms * 1000000;
 }
 
-static void note_request(struct session *session)
+/* An op was started, or could not be: then this is the end. */
+static void started(struct session *session, int r)
 {
-	if (session->site->log)
-		access_request_set(&session->access, http_reader_head(session->reader));
+	if (r)
+		free_session(session);
 }
 
-static int answer_error(struct session *session, unsigned int status)
+static void close_orderly(struct session *session)
 {
-	note_request(session);
-	response_make_error(&session->response, &session->site->responses, status, time(NULL));
-	return enter(session, STATE_RESPONSE);
+	struct session_shop *shop = session->shop;
+	uint64_t timeout_ms = SESSION_LIMIT_CLOSE_MS;
+
+	/* Who is ended to make room, or because the server ends, is given less time. */
+	if (session->ending || shop->responses.closing)
+		timeout_ms = SESSION_LIMIT_LINGER_MS;
+	enter(session, SESSION_CLOSE);
+	started(session, ktls_op_shutdown_and_close(&session->op, session->conn,
+						    in_ms(session, timeout_ms)));
+}
+
+static void linger_on(struct session *session)
+{
+	started(session, ktls_op_poll(&session->op, session->shop->ring, session->linger_fd, POLLIN,
+				      session->end_ns));
+}
+
+/* Something went wrong, and an alert may be on its way. */
+static void fail(struct session *session, int status)
+{
+	struct session_site *site = session->shop->site;
+
+	metrics_count_failure(site->metrics, stage_of(session), status);
+	if (session->state == SESSION_RESPONSE)
+		account(session);
+	say_failure(session, status);
+	if (!session->ending)
+		session->linger_fd = dup(ktls_conn_get_fd(session->conn));
+	if (session->linger_fd < 0 || shutdown(session->linger_fd, SHUT_WR)) {
+		free_session(session);
+		return;
+	}
+	session->conn = ktls_conn_free(session->conn);
+	return_answer(session);
+	enter(session, SESSION_LINGER);
+	session->end_ns = in_ms(session, SESSION_LIMIT_LINGER_MS);
+	linger_on(session);
+}
+
+/* -- Requests -- */
+
+static void take_input(struct session *session, const char *data, size_t len);
+static void send_on(struct session *session, bool flush);
+
+/* What was read already comes first. */
+static void read_on(struct session *session)
+{
+	struct rest *rest = session->rest;
+
+	if (rest) {
+		session->rest = NULL;
+		take_input(session, rest->data, rest->len);
+		free(rest);
+		return;
+	}
+	if (session->reader) {
+		enter(session, SESSION_REQUEST);
+		started(session, ktls_op_receive(&session->op, session->conn, session->end_ns));
+		return;
+	}
+	enter(session, SESSION_IDLE);
+	started(session, ktls_op_receive(&session->op, session->conn,
+					 in_ms(session, session->shop->site->idle_ms)));
+}
+
+/* The answer that the reader's head gets; or, with a status, that what was read gets. */
+static void make_answer(struct session *session, const struct http_head *head, unsigned int status)
+{
+	struct session_shop *shop = session->shop;
+	struct answer *answer = answer_borrow(&shop->answers);
+
+	if (!answer) {
+		free_session(session);
+		return;
+	}
+	session->answer = answer;
+	if (is_logged(shop))
+		access_request_set(&answer->access, head);
+	if (status) {
+		response_make_error(&answer->response, &shop->responses, status, shop->now);
+	} else {
+		response_make(&answer->response, &shop->responses, head, shop->now, shop->now_ns);
+		if (answer->response.looked_up)
+			metrics_count(shop->site->metrics, answer->response.hit
+								   ? METRICS_CACHE_HITS
+								   : METRICS_CACHE_MISSES);
+	}
+	return_reader(session);
+	enter(session, SESSION_RESPONSE);
+	send_on(session, false);
 }
 
 static unsigned int status_of_reader(int error)
@@ -242,285 +346,235 @@ static unsigned int status_of_reader(int error)
 	return error == -EMSGSIZE ? 431 : 400;
 }
 
-/* Refills the empty input; KTLS_DONE or what else the read answered. */
-static int read_input(struct session *session)
+/* Half a head: the reader is the session's until the other half has come. */
+static void keep_half(struct session *session)
 {
-	bool started = http_reader_started(session->reader);
-	size_t n;
-	int status;
-
-	status =
-		ktls_conn_read(session->conn, session->input, sizeof(session->input), KTLS_NOW, &n);
-	if (status != KTLS_DONE)
-		return status;
-	session->progress++;
-	session->input_start = 0;
-	session->input_end = n;
-	if (!started)
-		set_deadline(session, SESSION_LIMIT_HEAD_MS);
-	return KTLS_DONE;
+	if (!session->reader) {
+		session->reader = session->shop->reader;
+		session->shop->reader = NULL;
+		session->end_ns = in_ms(session, session->shop->site->request_ms);
+	}
+	read_on(session);
 }
 
-static int step_request(struct session *session)
+/* False: no memory. */
+static bool keep_rest(struct session *session, const char *data, size_t len)
 {
-	for (;;) {
+	if (!len)
+		return true;
+	session->rest = malloc(sizeof(*session->rest) + len);
+	if (!session->rest)
+		return false;
+	session->rest->len = len;
+	memcpy(session->rest->data, data, len);
+	return true;
+}
+
+static void take_input(struct session *session, const char *data, size_t len)
+{
+	struct http_reader *reader = borrow_reader(session);
+	int event = HTTP_EVENT_MORE;
+	size_t at = 0;
+
+	while (reader && at < len && event == HTTP_EVENT_MORE) {
 		size_t used, body_len;
-		int event;
 
-		if (session->input_start == session->input_end) {
-			int status = read_input(session);
-
-			session->peer_ended = status == KTLS_EOF || status == KTLS_CLOSED;
-			if (session->peer_ended)
-				return enter(session, STATE_CLOSE);
-			if (status != KTLS_DONE)
-				return wait_or_fail(session, status, "request");
-		}
-		event = http_reader_feed(session->reader, session->input + session->input_start,
-					 session->input_end - session->input_start, &used,
-					 &body_len);
-		if (event < 0)
-			return answer_error(session, status_of_reader(event));
-		session->input_start += used;
-		if (event == HTTP_EVENT_MORE)
-			continue;
-		note_request(session);
-		response_make(&session->response, &session->site->responses,
-			      http_reader_head(session->reader), time(NULL), ktls_deadline_in(0));
-		if (session->response.entry)
-			metrics_count(session->site->metrics, session->response.hit
-								      ? METRICS_CACHE_HITS
-								      : METRICS_CACHE_MISSES);
-		return enter(session, STATE_RESPONSE);
+		/* Only bodies are moved, and no request's is read. */
+		event = http_reader_feed(reader, (char *)data + at, len - at, &used, &body_len);
+		at += event < 0 ? 0 : used;
 	}
+	if (reader && event == HTTP_EVENT_MORE)
+		keep_half(session);
+	else if (!reader || (event >= 0 && !keep_rest(session, data + at, len - at)))
+		free_session(session);
+	else
+		make_answer(session, http_reader_head(reader),
+			    event < 0 ? status_of_reader(event) : 0);
 }
 
-/* Counts what a write has moved. */
-static void account(struct session *session, uint64_t n)
+/* -- Answers -- */
+
+static void finish(struct session *session)
 {
-	if (!n)
+	bool keep_alive = session->answer->response.keep_alive;
+	bool closing = session->shop->responses.closing;
+
+	account(session);
+	return_answer(session);
+	/* What was asked for already is answered, even if the server ends. */
+	if (keep_alive && !session->ending && (!closing || session->rest))
+		read_on(session);
+	else
+		close_orderly(session);
+}
+
+/* `flush`: something that was accepted is not with TCP yet, so that even nothing more is written.
+ */
+static void send_on(struct session *session, bool flush)
+{
+	struct answer *answer = session->answer;
+	uint64_t deadline_ns = in_ms(session, session->shop->site->send_ms);
+	struct response_piece piece;
+	int n = answer_next(answer, &piece);
+
+	if (piece.len)
+		started(session,
+			ktls_op_sendfile(&session->op, session->conn, answer->response.file->fd,
+					 piece.offset, piece.len, deadline_ns));
+	else if (n || flush)
+		started(session,
+			ktls_op_writev(&session->op, session->conn, answer->iov, n, deadline_ns));
+	else
+		finish(session);
+}
+
+/* -- Events -- */
+
+static void handshake_done(struct session *session, const struct ktls_event *event)
+{
+	struct ktls_info info;
+
+	if (event->result != KTLS_DONE) {
+		fail(session, event->result);
 		return;
-	session->turn_bytes += n;
-	session->progress += n;
-	set_deadline(session, SESSION_LIMIT_STALL_MS);
+	}
+	if (!ktls_conn_get_info(session->conn, &info, sizeof(info)))
+		metrics_count_handshake(session->shop->site->metrics, &info);
+	read_on(session);
 }
 
-/* One turn's worth of a piece, at most. */
-static int send_piece(struct session *session, const struct response_piece *piece)
+static void received(struct session *session, const struct ktls_event *event)
 {
-	uint64_t left = piece->len - session->piece_sent;
-	uint64_t turn = SESSION_LIMIT_TURN_BYTES - session->turn_bytes;
-	uint64_t n;
-	int status;
-
-	if (piece->data)
-		status = ktls_conn_write(session->conn, piece->data + session->piece_sent, left,
-					 KTLS_NOW, &n);
-	else
-		status = ktls_conn_sendfile(session->conn, session->response.file->fd,
-					    piece->offset + session->piece_sent,
-					    left < turn ? left : turn, KTLS_NOW, &n);
-	if (status < 0)
-		return status;
-	session->piece_sent += n;
-	session->sent += n;
-	account(session, n);
-	return status;
-}
-
-/* KTLS_DONE: all of it was accepted. */
-static int send_pieces(struct session *session)
-{
-	const struct response *response = &session->response;
-
-	while (session->piece < response->n_pieces) {
-		const struct response_piece *piece = &response->pieces[session->piece];
-		int status;
-
-		/* The others' turn; the socket wakes us when it has room. */
-		if (session->turn_bytes >= SESSION_LIMIT_TURN_BYTES)
-			return KTLS_WANT_WRITE;
-		status = send_piece(session, piece);
-		if (status != KTLS_DONE)
-			return status;
-		if (session->piece_sent == piece->len) {
-			session->piece++;
-			session->piece_sent = 0;
+	switch (event->result) {
+	case KTLS_DONE:
+		take_input(session, event->data, event->n);
+		return;
+	case KTLS_EOF:
+	case KTLS_CLOSED:
+		session->peer_ended = true;
+		close_orderly(session);
+		return;
+	case KTLS_TIMEDOUT:
+		if (!session->reader) {
+			close_orderly(session);
+			return;
 		}
+		metrics_count_failure(session->shop->site->metrics, METRICS_OPEN, KTLS_TIMEDOUT);
+		make_answer(session, http_reader_head(session->reader), 408);
+		return;
 	}
-	return KTLS_DONE;
-}
-
-static void finish_response(struct session *session)
-{
-	session->site->requests++;
-	session->site->bytes += body_sent(session);
-	log_access(session);
-	metrics_count_response(session->site->metrics, session->response.status);
-	count_traffic(session);
-	log_request(session);
-	response_done(&session->response);
-	session->piece = 0;
-	session->piece_sent = 0;
-	session->sent = 0;
-	http_reader_reset(session->reader);
-}
-
-static int step_response(struct session *session)
-{
-	int status = send_pieces(session);
-
-	if (status != KTLS_DONE)
-		return wait_or_fail(session, status, "response");
-	finish_response(session);
-	session->turn_requests++;
-	return enter(session, session->response.keep_alive ? STATE_FLUSH : STATE_CLOSE);
-}
-
-/* What was accepted may still wait for room in the socket, while the peer waits for it before it
- * asks for more: a write of nothing says when it is gone. */
-static int step_flush(struct session *session)
-{
-	size_t n;
-	int status = ktls_conn_write(session->conn, "", 0, KTLS_NOW, &n);
-
-	if (status != KTLS_DONE)
-		return wait_or_fail(session, status, "response");
-	enter(session, STATE_REQUEST);
-	return session->turn_requests < SESSION_LIMIT_TURN_REQUESTS ? STEP_ON : SESSION_WRITE;
-}
-
-static int step_close(struct session *session)
-{
-	int status = ktls_conn_shutdown(session->conn, KTLS_NOW);
-
-	if (status < 0 && session->peer_ended)
-		return SESSION_OVER;
-	if (status != KTLS_DONE)
-		return wait_or_fail(session, status, "closing");
-	return enter(session, STATE_LINGER);
-}
-
-static int step_linger(struct session *session)
-{
-	int status;
-
-	do {
-		size_t n;
-
-		status = ktls_conn_read(session->conn, session->input, sizeof(session->input),
-					KTLS_NOW, &n);
-		session->turn_bytes += n;
-	} while (status == KTLS_DONE && session->turn_bytes < SESSION_LIMIT_TURN_BYTES);
-	return status == KTLS_DONE ? SESSION_READ : want_of(status);
-}
-
-static int step_linger_raw(struct session *session)
-{
-	while (session->turn_bytes < SESSION_LIMIT_TURN_BYTES) {
-		ssize_t n = recv(session->fd, session->input, sizeof(session->input), MSG_DONTWAIT);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 && errno == EAGAIN ? SESSION_READ : SESSION_OVER;
-		session->turn_bytes += (uint64_t)n;
-	}
-	return SESSION_READ;
-}
-
-enum session_want session_step(struct session *session)
-{
-	static int (*const steps[_STATE_N])(struct session *) = {
-		[STATE_HANDSHAKE] = step_handshake,   [STATE_REQUEST] = step_request,
-		[STATE_RESPONSE] = step_response,     [STATE_FLUSH] = step_flush,
-		[STATE_CLOSE] = step_close,	      [STATE_LINGER] = step_linger,
-		[STATE_LINGER_RAW] = step_linger_raw,
-	};
-	int want = STEP_ON;
-
-	session->turn_bytes = 0;
-	session->turn_requests = 0;
-	while (want == STEP_ON)
-		want = steps[session->state](session);
-	return (enum session_want)want;
-}
-
-bool session_expired(const struct session *session, uint64_t now_ns)
-{
-	return now_ns >= session->deadline_ns;
-}
-
-enum session_want session_expire(struct session *session)
-{
-	/* Lingering ends so, and a session between two requests. */
-	if (session->state < STATE_LINGER &&
-	    (session->state != STATE_REQUEST || http_reader_started(session->reader)))
-		metrics_count_failure(session->site->metrics, stage_of(session), KTLS_TIMEDOUT);
-	if (session->state != STATE_REQUEST)
-		return SESSION_OVER;
-	if (http_reader_started(session->reader))
-		answer_error(session, 408);
+	if (session->ending)
+		close_orderly(session);
 	else
-		enter(session, STATE_CLOSE);
-	return session_step(session);
+		fail(session, event->result);
 }
 
-uint64_t session_progress(const struct session *session)
+static void sent(struct session *session, const struct ktls_event *event)
 {
-	return session->progress;
+	bool late = event->result == KTLS_TIMEDOUT;
+
+	answer_advance(session->answer, event->n);
+	if (event->result == KTLS_DONE || (late && event->n >= session->shop->site->send_bytes))
+		send_on(session, late);
+	else
+		fail(session, event->result);
 }
 
-void session_stop(struct session *session)
+static void closed(struct session *session, const struct ktls_event *event)
 {
-	int status = KTLS_DONE;
-
-	if (session->state == STATE_REQUEST && !http_reader_started(session->reader))
-		status = ktls_conn_shutdown(session->conn, KTLS_NOW);
-	if (status < 0)
-		log_error(session, status, "stopping");
+	if (event->result < 0 && !session->peer_ended) {
+		metrics_count_failure(session->shop->site->metrics, METRICS_OPEN, event->result);
+		say_failure(session, event->result);
+	}
+	free_session(session);
 }
 
-static int adopt(struct session *session, int fd)
+/* Reads away what the peer still sends. */
+static void lingered(struct session *session, const struct ktls_event *event)
 {
-	struct ktls_config *config = live_get(session->site->live);
-	int r = ktls_conn_adopt(&session->conn, config, fd);
+	char buf[16384];
+	ssize_t n;
 
-	ktls_config_unref(config);
-	return r;
+	if (event->result != KTLS_DONE) {
+		free_session(session);
+		return;
+	}
+	n = recv(session->linger_fd, buf, sizeof(buf), MSG_DONTWAIT);
+	if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)))
+		linger_on(session);
+	else
+		free_session(session);
 }
 
-int session_new(struct session **ret_session, struct session_site *site, int fd)
+void session_go_on(struct session *session, const struct ktls_event *event)
+{
+	static void (*const steps[_SESSION_STATE_N])(struct session *,
+						     const struct ktls_event *) = {
+		[SESSION_HANDSHAKE] = handshake_done,
+		[SESSION_IDLE] = received,
+		[SESSION_REQUEST] = received,
+		[SESSION_RESPONSE] = sent,
+		[SESSION_CLOSE] = closed,
+		[SESSION_LINGER] = lingered,
+	};
+
+	steps[session->state](session, event);
+}
+
+struct session *session_of(const struct ktls_op *op)
+{
+	return op->user;
+}
+
+struct session *session_newer(const struct session *session)
+{
+	return session->newer;
+}
+
+bool session_is_ending(const struct session *session)
+{
+	return session->ending;
+}
+
+void session_end(struct session *session)
+{
+	session->ending = true;
+	/* If it has its event already, that comes, and does what is to be done. */
+	ktls_op_cancel(&session->op);
+}
+
+/* Asks for the address if anybody wants to know; -errno: it is one that has enough. */
+static int look_at_peer(struct session *session)
+{
+	struct session_shop *shop = session->shop;
+
+	/* One of another family has none. */
+	if ((!shop->log && !shop->peers) ||
+	    ktls_conn_get_peer_address(session->conn, &session->address))
+		return 0;
+	session->address.port = 0;
+	return shop->peers ? peers_enter(shop->peers, &session->address, &session->peer) : 0;
+}
+
+void session_begin(struct session_shop *shop, struct ktls_conn *conn)
 {
 	struct session *session = calloc(1, sizeof(*session));
-	int r;
 
-	if (!session)
-		return -ENOMEM;
-	session->site = site;
-	session->reader = http_reader_new(HTTP_KIND_REQUEST);
-	r = session->reader ? adopt(session, fd) : -ENOMEM;
-	if (r) {
-		session_free(session);
-		return r;
+	metrics_count(shop->site->metrics, METRICS_ACCEPTED);
+	if (session) {
+		session->shop = shop;
+		session->conn = conn;
+		session->linger_fd = -EBADF;
+		session->op.user = session;
 	}
-	session->fd = fd;
-	enter(session, STATE_HANDSHAKE);
-	*ret_session = session;
-	return 0;
-}
-
-struct session *session_free(struct session *session)
-{
-	if (!session)
-		return NULL;
-	if (session->conn) {
-		count_traffic(session);
-		metrics_count(session->site->metrics, METRICS_CLOSED);
+	if (!session || look_at_peer(session)) {
+		metrics_count(shop->site->metrics, METRICS_REFUSED);
+		ktls_conn_free(conn);
+		free(session);
+		return;
 	}
-	response_done(&session->response);
-	http_reader_free(session->reader);
-	ktls_conn_free(session->conn);
-	free(session);
-	return NULL;
+	put_in(session, SESSION_HANDSHAKE);
+	shop->n_sessions++;
+	started(session,
+		ktls_op_handshake(&session->op, conn, in_ms(session, shop->site->handshake_ms)));
 }

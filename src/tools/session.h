@@ -3,8 +3,9 @@
 #define KTLS_TOOL_SESSION_H
 
 /*
- * One HTTP connection of the server, from its handshake to its end, as a machine that never waits:
- * each step does what can be done now and says what to wait for.
+ * One HTTP connection of the server, from its handshake to its end: a machine that starts one
+ * operation of the ring at a time, and is driven by its events. At rest it holds nothing but
+ * itself; what a request or an answer needs is borrowed from its thread.
  */
 
 #include <stdbool.h>
@@ -13,61 +14,86 @@
 #include <ktls/ktls.h>
 
 #include "access.h"
-#include "live.h"
+#include "answer.h"
 #include "metrics.h"
+#include "peers.h"
 #include "response.h"
 
 enum session_limit {
-	SESSION_LIMIT_INPUT = 4096,	    /* read at once; the rest stays in the socket */
-	SESSION_LIMIT_TURN_BYTES = 1 << 20, /* then it is another session's turn */
-	SESSION_LIMIT_TURN_REQUESTS = 16,   /* the same, for many small ones */
-	SESSION_LIMIT_HANDSHAKE_MS = 60000, /* a crowd on a slow machine takes its time */
-	SESSION_LIMIT_IDLE_MS = 60000,	    /* between two requests */
-	SESSION_LIMIT_HEAD_MS = 30000,	    /* from the first byte of a request to its last */
-	SESSION_LIMIT_STALL_MS = 60000,	    /* while the peer takes nothing of a response */
-	SESSION_LIMIT_CLOSE_MS = 10000,	    /* to get the last bytes and the close_notify out */
-	SESSION_LIMIT_LINGER_MS = 2000,	    /* for the peer to have read them */
+	SESSION_LIMIT_CLOSE_MS = 15000, /* to get the last bytes out, and the peer's end */
+	SESSION_LIMIT_LINGER_MS = 2000, /* for the peer to have read an alert */
 };
 
-/* What all sessions of a server share. */
+/* What a server's threads have in common. Each thread has a copy. */
 struct session_site {
-	struct live *live;	    /* the config of new ones */
-	struct metrics *metrics;    /* or NULL */
-	struct access_file *access; /* or NULL */
-	struct access_log *log;	    /* the thread's own, or NULL */
-	int root_fd;
+	struct ktls_listener *listener; /* the thread's own */
+	struct metrics *metrics;	/* the thread's own, or NULL */
+	struct access_file *access;	/* or NULL */
 	const struct mime *mime;
-	struct response_site responses; /* the thread's own */
+	int root_fd;
+	unsigned int connections;	      /* at once, of each thread */
+	unsigned int connections_per_address; /* 0: any number */
+	uint64_t handshake_ms;
+	uint64_t idle_ms;    /* between two requests */
+	uint64_t request_ms; /* from the first byte of a head to its last */
+	uint64_t send_ms;    /* in each such time a client takes so much of an answer, */
+	uint64_t send_bytes; /* or all that is left */
+	uint64_t stop_ms;    /* that answers under way have when the server ends */
 	bool verbose;
 	uint64_t requests;
-	uint64_t bytes; /* of files */
+	uint64_t bytes; /* of bodies */
 };
 
-enum session_want {
-	SESSION_READ = 0,
-	SESSION_WRITE,
-	SESSION_BUFFER, /* until another session went on */
-	SESSION_OVER,	/* free it */
+enum session_state {
+	SESSION_HANDSHAKE = 0,
+	SESSION_IDLE,	  /* between two requests */
+	SESSION_REQUEST,  /* half a head has come */
+	SESSION_RESPONSE, /* one is being sent */
+	SESSION_CLOSE,	  /* our close_notify, and everything before it; until the peer ends, too */
+	SESSION_LINGER,	  /* after a failure, below TLS, until the peer has seen the alert */
+	_SESSION_STATE_N,
 };
 
-struct session;
+/* In the order in which they came to their state. */
+struct session_list {
+	struct session *first, *last;
+	unsigned int n;
+};
 
-/* Takes the socket, which is closed with the session; on failure it stays the caller's. -errno. */
-int session_new(struct session **ret_session, struct session_site *site, int fd);
-struct session *session_free(struct session *session);
+/* What the sessions of a thread share; zeroed but for site and ring, then session_shop_init(). */
+struct session_shop {
+	struct session_site *site;
+	struct ktls_ring *ring;
+	struct access_log *log; /* or NULL */
+	struct peers *peers;	/* or NULL */
+	struct response_site responses;
+	struct http_reader *reader; /* for heads that come whole; NULL: lent to one that did not */
+	struct answer_pool answers;
+	int64_t now; /* seconds since 1970; of this turn, as the next */
+	uint64_t now_ns;
+	struct session_list sessions[_SESSION_STATE_N];
+	unsigned int n_sessions;
+};
 
-/* Does what can be done now. */
-enum session_want session_step(struct session *session);
+/* -ENOMEM; session_shop_done() in any case, when no ring has any of its sessions. */
+int session_shop_init(struct session_shop *shop);
+void session_shop_done(struct session_shop *shop);
 
-/* Whether its time has run out; session_expire() then does what that means, and answers as a step
- * does. */
-bool session_expired(const struct session *session, uint64_t now_ns);
-enum session_want session_expire(struct session *session);
+/* A session on a connection that was just accepted, in the shop's ring; takes it in any case. */
+void session_begin(struct session_shop *shop, struct ktls_conn *conn);
 
-/* Counts what has moved in this session: unchanged by a step, that step was for nothing. */
-uint64_t session_progress(const struct session *session);
+/* The session whose op this is has come to the end of it. */
+void session_go_on(struct session *session, const struct ktls_event *event);
 
-/* The server ends: says goodbye where that cuts nothing off. */
-void session_stop(struct session *session);
+/* Whose op it is. */
+struct session *session_of(const struct ktls_op *op);
+
+/* The next of its list; NULL: it is the last. */
+struct session *session_newer(const struct session *session);
+
+bool session_is_ending(const struct session *session);
+
+/* Ends it: with close_notify if it is between two requests; cuts it otherwise. Soon. */
+void session_end(struct session *session);
 
 #endif

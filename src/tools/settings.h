@@ -18,6 +18,8 @@ enum settings_limit {
 	SETTINGS_LIMIT_SITES = 1024,
 	SETTINGS_LIMIT_LABEL = 40, /* bytes of a site's name in its section's head */
 	SETTINGS_LIMIT_THREADS = 256,
+	SETTINGS_LIMIT_CONNECTIONS = 200000, /* of a thread */
+	SETTINGS_LIMIT_TIMEOUT = 86400,
 };
 
 /* Who we are to those who ask for one of some names, or, without names, to everybody else. */
@@ -37,7 +39,15 @@ struct settings {
 	char *metrics;
 	char *user;
 	char *access_log;
-	unsigned int threads;
+	unsigned int threads; /* 0: one for each processor */
+	unsigned int connections;
+	unsigned int connections_per_address;
+	unsigned int handshake_timeout; /* seconds, as all of these */
+	unsigned int request_timeout;
+	unsigned int idle_timeout;
+	unsigned int send_timeout;
+	unsigned int min_rate; /* bytes in a second */
+	unsigned int stop_timeout;
 	bool access_log_tls;
 	bool self_signed;
 	bool sandbox;

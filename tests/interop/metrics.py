@@ -115,7 +115,7 @@ def counts_what_curl_does():
     sent = value(server, 'ktls_bytes_total', direction='tx')
     kit.check(web.SIZE < sent < web.SIZE + 4096, '%d bytes' % sent)
     kit.check(0 < value(server, 'ktls_bytes_total', direction='rx') < 4096, 'received')
-    line = server.line('/data.bin 200')
+    line = server.line('/data.bin HTTP/1.1 200')
     for direction in ('tx', 'rx'):
         where, why = re.search(direction + r'=(\w+)(?: \(([^)]*)\))?', line).groups()
         await_value(server, 2, 'ktls_directions_total', direction=direction, protection=where,
