@@ -17,7 +17,6 @@ import functools
 import os
 import re
 import shutil
-import signal
 import socket
 import statistics
 import subprocess
@@ -182,17 +181,18 @@ def number(pattern, text):
 def wrk(directory, server, connections, seconds):
     text = client(directory, [program('wrk'), '-t1', f'-c{connections}', f'-d{seconds}',
                               '--timeout', '60', url(server)])
-    if re.search('Socket errors|Non-2xx', text):
-        die(f'{server.name} failed requests:\n{text}')
-    return number(r'^ *(\d+) requests in', text), seconds
+    requests = number(r'^ *(\d+) requests in', text)
+    if not requests or re.search('Socket errors|Non-2xx', text):
+        die(f'{server.name} failed requests, or had none done in time:\n{text}')
+    return requests, seconds
 
 
-def h2load(directory, server, connections, much):
-    text = client(directory, [program('h2load'), '--h1', '-t1', f'-c{connections}', much,
+def h2load(directory, server, connections, much, under=()):
+    text = client(directory, [*under, program('h2load'), '--h1', '-t1', f'-c{connections}', much,
                               url(server)])
     requests = number(r'^requests: .* (\d+) done', text)
     if not requests or not re.search(r' 0 failed, 0 errored.*\n.* 0 3xx, 0 4xx, 0 5xx', text):
-        die(f'{server.name} failed requests:\n{text}')
+        die(f'{server.name} failed requests, or had none done in time:\n{text}')
     return requests
 
 
@@ -280,15 +280,11 @@ def measure_cpu(directory, servers, options):
 def measure_calls(directory, servers, options):
     def count(server, requests):
         file = directory / 'calls'
-        arguments = [program('perf'), 'stat', '-x', ';', '-o', file, '-e', 'syscalls:sys_enter_*',
-                     '-p', str(server.process.pid)]
-        with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as perf:
-            time.sleep(options.settle)
-            h2load(directory, server, options.connections, f'-n{requests}')
-            perf.send_signal(signal.SIGINT)
-            errors = perf.stderr.read()
-        calls = re.findall(r'^(\d+);;syscalls:sys_enter_(\w+)', file.read_text(), re.MULTILINE)
-        return collections.Counter({name: int(n) for n, name in calls}) or die(errors)
+        h2load(directory, server, options.connections, f'-n{requests}', under=[
+            program('perf'), 'stat', '-x', ';', '-o', file, '-e', 'syscalls:sys_enter_*',
+            '-p', str(server.process.pid)])
+        return collections.Counter({name: int(n) for n, name in re.findall(
+            r'^(\d+);;syscalls:sys_enter_(\w+)', file.read_text(), re.MULTILINE)})
 
     print('system calls per request')
     for server in servers:
@@ -311,7 +307,6 @@ def parse():
     parser.add_argument('-c', '--connections', type=int, default=16)
     parser.add_argument('-n', '--requests', type=int, default=2000, help='cpu, calls: in a run')
     parser.add_argument('-d', '--seconds', type=int, default=3, help='rate: of a run')
-    parser.add_argument('--settle', type=float, default=2, help='calls: seconds until perf counts')
     parser.add_argument('--bare', help='cpu: bench-sendfile, whose bare loop is an arm as well')
     parser.add_argument('measurement', choices=MEASUREMENTS)
     parser.add_argument('ktls', nargs='*', metavar='[NAME=]KTLS', help='the command ktls')
