@@ -225,12 +225,12 @@ def reload_under_load():
     """While connections come and go, the certificate changes; none of them fails."""
     server, port = start(*make_certificate('localhost', stem='mine'), '--threads', '2')
     clients = [kit.Process('curl', '-sS', '--cacert', kit.path('ca.pem'), '-H',
-                           'Connection: close', *[web.url(port, 'hello.html')] * 50)
+                           'Connection: close', *[web.url(port, 'hello.html')] * 20)
                for _ in range(4)]
     for _ in range(10):
         hang_up(server, 'done')
     for client in clients:
-        kit.check(client.run().out.read_bytes() == b'hello' * 50, 'curl')
+        kit.check(client.run().out.read_bytes() == b'hello' * 20, 'curl')
     web.check_ends(server)
 
 
