@@ -6,7 +6,6 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,11 +38,8 @@ static atomic_uint rings_n;
 __attribute__((constructor)) static void make_ring(void)
 {
 	const struct ktls_ring_options options = { .conns = CONNS };
-	int r = ktls_ring_new(&ring, &options, sizeof(options));
 
-	if (r < 0)
-		fprintf(stderr, "%s\n", ktls_ring_error());
-	else
+	if (!ktls_ring_new(&ring, &options, sizeof(options)))
 		rings[rings_n++ % RINGS] = ring;
 }
 
@@ -56,6 +52,8 @@ static bool joins(struct ktls_conn *conn)
 		return false;
 	if (!ring)
 		make_ring();
+	if (!ring)
+		cr_skip("%s", ktls_ring_error());
 	r = ktls_ring_add(ring, conn);
 	cr_assert(!r || r == -EBUSY || r == -EOPNOTSUPP, "%s", ktls_strerrorname(r));
 	return r != -EOPNOTSUPP;
