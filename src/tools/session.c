@@ -21,6 +21,11 @@
 #include "session.h"
 #include "tool.h"
 
+enum {
+	UNCOUNTED_MAX = 64,	  /* answers */
+	UNCOUNTED_BODY = 1 << 16, /* bytes */
+};
+
 /* What came behind a request while that is answered. */
 struct rest {
 	size_t len;
@@ -42,6 +47,7 @@ struct session {
 	struct ktls_address address;
 	struct peer *peer; /* that it counts for, or NULL */
 	struct metrics_traffic counted;
+	unsigned int uncounted; /* answers, since then */
 	struct ktls_op op;
 };
 
@@ -136,6 +142,7 @@ static enum metrics_stage stage_of(const struct session *session)
 static void count_traffic(struct session *session, const struct ktls_info *info)
 {
 	metrics_count_traffic(session->shop->site->metrics, &session->counted, info);
+	session->uncounted = 0;
 }
 
 /* In the connection's words, or, where it has not failed, in the code's. */
@@ -181,18 +188,29 @@ static void log_answer(struct session *session, const struct ktls_info *info)
 	}
 }
 
+/* Asking a connection for its facts is two system calls where the kernel protects: of many small
+ * answers in a row the traffic is counted once. */
+static bool is_worth_counting(struct session *session, uint64_t body_sent)
+{
+	session->uncounted++;
+	return session->uncounted >= UNCOUNTED_MAX || body_sent >= UNCOUNTED_BODY;
+}
+
 /* An answer is done, or was cut. */
 static void account(struct session *session)
 {
 	struct session_site *site = session->shop->site;
+	uint64_t body_sent = answer_body_sent(session->answer);
 	struct ktls_info info = { 0 };
 
+	site->requests++;
+	site->bytes += body_sent;
+	metrics_count_response(site->metrics, session->answer->response.status);
+	if (!is_logged(session->shop) && !is_worth_counting(session, body_sent))
+		return;
 	/* It cannot fail for a connection that there is. */
 	if (ktls_conn_get_info(session->conn, &info, sizeof(info)))
 		return;
-	site->requests++;
-	site->bytes += answer_body_sent(session->answer);
-	metrics_count_response(site->metrics, session->answer->response.status);
 	count_traffic(session, &info);
 	if (is_logged(session->shop))
 		log_answer(session, &info);
