@@ -28,8 +28,11 @@ enum {
 
 int ktls_lane_new(struct ktls_lane **ret_lane, struct ktls_ring *ring, struct ktls_conn *conn)
 {
-	struct ktls_lane *lane = calloc(1, sizeof(*lane));
+	struct ktls_lane *lane;
 
+	if (ring->conns >= ring->conns_max)
+		return -ENOSPC;
+	lane = calloc(1, sizeof(*lane));
 	if (!lane)
 		return -ENOMEM;
 	lane->ring = ring;
@@ -78,6 +81,16 @@ void ktls_lane_drop(struct ktls_lane *lane)
 		ring->lanes = lane->next;
 	ring->conns--;
 	free(lane);
+}
+
+void ktls_lane_abandon(struct ktls_lane *lane)
+{
+	struct ktls_conn *conn = lane->conn;
+
+	if (conn && lane->buffer != NO_BUFFER && !conn->rx_end && !ktls_conn_check_open(conn))
+		ktls_conn_fail(conn, -ECANCELED,
+			       "reading: the ring was freed with bytes in it that nobody had read");
+	ktls_lane_drop(lane);
 }
 
 bool ktls_lane_is_in_flight(const struct ktls_lane *lane)
@@ -382,17 +395,20 @@ static bool is_for_nothing(int res)
 	return res == -ECANCELED || res == -EINTR || res == -EAGAIN || res == -ENOBUFS;
 }
 
-static void received(struct ktls_lane *lane, const struct uring_event *event)
+/* Whether there is something to go on with. */
+static bool received(struct ktls_lane *lane, const struct uring_event *event)
 {
 	if (lane->conn && !is_for_nothing(event->res)) {
 		arrive(lane, event);
-		return;
+		return true;
 	}
 	if (event->buffer != NO_BUFFER)
 		uring_pool_give(lane->ring->pool, event->buffer);
-	/* Others have them all. */
-	if (event->res == -ENOBUFS && lane->task[KTLS_RX])
-		ktls_task_retry(lane->task[KTLS_RX]);
+	/* Others have them all, for a while: to ask again at once would be in vain. */
+	if (event->res != -ENOBUFS || !lane->task[KTLS_RX])
+		return true;
+	ktls_task_retry(lane->task[KTLS_RX]);
+	return false;
 }
 
 static void sent(struct ktls_lane *lane, int res)
@@ -406,7 +422,7 @@ static void sent(struct ktls_lane *lane, int res)
 	lane->inside = true;
 	task->n += ktls_conn_sent(conn, &task->write.cursor, &task->write.stage,
 				  res > 0 ? (size_t)res : 0);
-	task->blocked = res == -EAGAIN;
+	task->blocked = res == -EAGAIN && task->deadline_ns == KTLS_NOW;
 	if (res < 0 && !is_for_nothing(res))
 		ktls_conn_fail_io(conn, res, "writing");
 	lane->inside = false;
@@ -428,7 +444,8 @@ void ktls_lane_landed(struct ktls_lane *lane, enum ktls_flight flight,
 	lane->flight[flight] = 0;
 	switch (flight) {
 	case KTLS_FLIGHT_RECEIVE:
-		received(lane, event);
+		if (!received(lane, event))
+			return;
 		break;
 	case KTLS_FLIGHT_SEND:
 		sent(lane, event->res);

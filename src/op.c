@@ -87,6 +87,9 @@ static void finish(struct ktls_task *task)
 	struct ktls_lane *lane = task->lane;
 
 	set_timer(task, KTLS_FOREVER);
+	/* Nobody waits for bytes any more: none are to arrive, and hold a buffer. */
+	if (lane && lane->task[KTLS_RX] == task)
+		ktls_lane_cancel(lane, KTLS_FLIGHT_RECEIVE);
 	for (int d = 0; lane && d < _KTLS_DIRECTION_N; d++)
 		if (lane->task[d] == task)
 			lane->task[d] = NULL;
@@ -398,7 +401,7 @@ static void accept_again(struct ktls_task *task, int res)
 	if (!r && !task->ending)
 		r = start_accept(task);
 	if (r || task->ending)
-		ktls_task_end(task, r);
+		ktls_task_end(task, r == KTLS_WANT_BUFFER ? -ENOBUFS : r);
 }
 
 void ktls_task_landed(struct ktls_task *task, enum ktls_flight flight,

@@ -76,8 +76,13 @@ int ktls_ring_new(struct ktls_ring **ret_ring, const struct ktls_ring_options *o
 		return -EINVAL;
 	if (options)
 		ktls_sized_copy(&asked, sizeof(asked), options, size);
-	if (!is_valid(&asked))
+	if (!is_valid(&asked)) {
+		snprintf(error_text, sizeof(error_text),
+			 "making a ring: %u connections, at most %u; %u buffers, a power of two, "
+			 "at most %u",
+			 asked.conns, KTLS_RING_CONNS_MAX, asked.buffers, KTLS_RING_BUFFERS_MAX);
 		return -EINVAL;
+	}
 	ring = calloc(1, sizeof(*ring));
 	if (!ring)
 		return -ENOMEM;
@@ -94,25 +99,6 @@ int ktls_ring_new(struct ktls_ring **ret_ring, const struct ktls_ring_options *o
 	return 0;
 }
 
-struct ktls_ring *ktls_ring_free(struct ktls_ring *ring)
-{
-	if (!ring)
-		return NULL;
-	/* What the kernel still writes to cannot be freed: the memory stays, rather. */
-	if (ring->uring && uring_drain(ring->uring, KTLS_FOREVER) < 0)
-		return NULL;
-	/* Nobody was told of these, and nobody has them. */
-	for (; ring->accepted; ring->accepted = ring->accepted->next_accepted)
-		ktls_conn_free(ring->accepted->conn);
-	while (ring->lanes)
-		ktls_lane_drop(ring->lanes);
-	uring_pool_free(ring->pool);
-	uring_free(ring->uring);
-	free(ring->lent);
-	free(ring);
-	return NULL;
-}
-
 /* -- Connections -- */
 
 int ktls_ring_add(struct ktls_ring *ring, struct ktls_conn *conn)
@@ -125,8 +111,6 @@ int ktls_ring_add(struct ktls_ring *ring, struct ktls_conn *conn)
 		return -EBUSY;
 	if (conn->transport)
 		return -EOPNOTSUPP;
-	if (ring->conns >= ring->conns_max)
-		return -ENOSPC;
 	return ktls_lane_new(&lane, ring, conn);
 }
 
@@ -172,11 +156,23 @@ static bool has_events(const struct ktls_ring *ring)
 	return ring->over || ring->accepted || ring->woken;
 }
 
-static int turn(struct ktls_ring *ring, uint64_t deadline_ns)
+/* What was asked for goes out, what is done comes in. */
+static int reap(struct ktls_ring *ring, uint64_t deadline_ns)
 {
 	struct uring_event events[KTLS_RING_EVENTS];
-	uint64_t next_ns;
 	unsigned int n;
+	int r = uring_wait(ring->uring, deadline_ns, events, KTLS_RING_EVENTS, &n);
+
+	if (r < 0)
+		return r == -EAGAIN ? 0 : r;
+	for (unsigned int i = 0; !r && i < n; i++)
+		land(ring, &events[i]);
+	return 0;
+}
+
+static int turn(struct ktls_ring *ring, uint64_t deadline_ns)
+{
+	uint64_t next_ns;
 	int r;
 
 	run_ready(ring);
@@ -185,11 +181,9 @@ static int turn(struct ktls_ring *ring, uint64_t deadline_ns)
 		deadline_ns = next_ns;
 	if (ring->ready || has_events(ring))
 		deadline_ns = KTLS_NOW;
-	r = uring_wait(ring->uring, deadline_ns, events, KTLS_RING_EVENTS, &n);
-	if (r < 0 && r != -EAGAIN)
+	r = reap(ring, deadline_ns);
+	if (r < 0)
 		return r;
-	for (unsigned int i = 0; !r && i < n; i++)
-		land(ring, &events[i]);
 	ktls_ring_run_timers(ring);
 	run_ready(ring);
 	return 0;
@@ -217,6 +211,8 @@ static struct ktls_event take_over(struct ktls_ring *ring)
 	if (!ring->over)
 		ring->over_end = &ring->over;
 	task->ring = NULL;
+	if (task->kind == KTLS_TASK_RECEIVE && task->n)
+		ring->lent_events--;
 	return (struct ktls_event){
 		.op = ktls_op_of(task),
 		.conn = task->conn,
@@ -248,7 +244,7 @@ int ktls_ring_wait(struct ktls_ring *ring, uint64_t deadline_ns, struct ktls_eve
 
 	if (!ring || !events || !max || !ret_n)
 		return -EINVAL;
-	if (!ring->over)
+	if (!ring->lent_events)
 		ring->lent_used = 0;
 	do {
 		r = turn(ring, deadline_ns);
@@ -287,4 +283,38 @@ int ktls_ring_remove(struct ktls_ring *ring, struct ktls_conn *conn)
 	ktls_lane_unwake(lane);
 	ktls_lane_drop(lane);
 	return 0;
+}
+
+/* -- The end -- */
+
+/* What is done meanwhile counts: a record that TCP took must not go out again. */
+static int let_land(struct ktls_ring *ring)
+{
+	int r = 0;
+
+	for (struct ktls_lane *lane = ring->lanes; lane; lane = lane->next)
+		for (int i = 0; i < _KTLS_FLIGHT_N; i++)
+			ktls_lane_cancel(lane, i);
+	for (struct ktls_lane *lane = ring->lanes; !r && lane; lane = lane->next)
+		while (!r && ktls_lane_is_in_flight(lane))
+			r = reap(ring, KTLS_FOREVER);
+	return r ? r : uring_drain(ring->uring, KTLS_FOREVER);
+}
+
+struct ktls_ring *ktls_ring_free(struct ktls_ring *ring)
+{
+	if (!ring)
+		return NULL;
+	/* What the kernel still writes to cannot be freed: the memory stays, rather. */
+	if (ring->uring && let_land(ring) < 0)
+		return NULL;
+	while (ring->accepted)
+		ktls_conn_free(take_accepted(ring).conn);
+	while (ring->lanes)
+		ktls_lane_abandon(ring->lanes);
+	uring_pool_free(ring->pool);
+	uring_free(ring->uring);
+	free(ring->lent);
+	free(ring);
+	return NULL;
 }

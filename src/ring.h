@@ -143,9 +143,10 @@ struct ktls_ring {
 	bool woken; /* and not yet told of */
 	uint8_t *lent;
 	size_t lent_used;
+	uint32_t lent_events; /* that lend some of it, and are not yet told of */
 };
 
-/* lane.c */
+/* lane.c. -ENOSPC, -ENOMEM. */
 int ktls_lane_new(struct ktls_lane **ret_lane, struct ktls_ring *ring, struct ktls_conn *conn);
 
 /* It can go on, perhaps: its ops are tried soon. */
@@ -165,6 +166,9 @@ void ktls_lane_landed(struct ktls_lane *lane, enum ktls_flight flight,
 
 /* Nothing is in flight any more, or ever will be: it is gone. */
 void ktls_lane_drop(struct ktls_lane *lane);
+
+/* The same; bytes that nobody has read are lost, and with them the connection. */
+void ktls_lane_abandon(struct ktls_lane *lane);
 
 /* op.c */
 struct ktls_task *ktls_task_of(struct ktls_op *op);

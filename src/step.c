@@ -46,6 +46,7 @@ static int step_receive(struct ktls_lane *lane, struct ktls_task *task)
 	task->n = n;
 	task->lent = lent;
 	ring->lent_used += n;
+	ring->lent_events += n > 0;
 	return r;
 }
 

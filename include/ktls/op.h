@@ -74,7 +74,7 @@ int ktls_op_shutdown(struct ktls_op *op, struct ktls_conn *conn, uint64_t deadli
 /* ktls_conn_shutdown_and_close(): at the deadline it is closed all the same. */
 int ktls_op_shutdown_and_close(struct ktls_op *op, struct ktls_conn *conn, uint64_t deadline_ns);
 
-/* -- On a ring -- */
+/* -- On a ring. -EAGAIN: there are too many of them at once. -- */
 
 /*
  * Connections as they come, an event each (result 0, `more`), until it is cancelled or one cannot

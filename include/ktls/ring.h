@@ -50,9 +50,12 @@ int ktls_ring_new(struct ktls_ring **ret_ring, const struct ktls_ring_options *o
  * Until the next one. */
 const char *ktls_ring_error(void);
 
-/* Cancels whatever goes on and waits for it; ops end without an event, and are to be zeros again
- * before they are used once more. Its connections are in no ring then, and stay the caller's. Takes
- * NULL; always returns NULL. */
+/*
+ * Cancels whatever goes on and waits for it; ops end without an event, and are all zeros before
+ * another use. Its connections are in no ring then, and stay the caller's: they go on behind what
+ * was written; one that bytes had come for which nobody has read has failed, with -ECANCELED. Those
+ * that no event has told of are freed. Takes NULL; always returns NULL.
+ */
 struct ktls_ring *ktls_ring_free(struct ktls_ring *ring);
 
 /*
