@@ -92,6 +92,9 @@ int ktls_ring_new(struct ktls_ring **ret_ring, const struct ktls_ring_options *o
 	ring->over_end = &ring->over;
 	r = set_up(ring, asked.buffers ? asked.buffers : BUFFERS_DEFAULT);
 	if (r < 0) {
+		if (!*error_text)
+			snprintf(error_text, sizeof(error_text), "making a ring: %s",
+				 ktls_strerror(r));
 		ktls_ring_free(ring);
 		return r;
 	}
