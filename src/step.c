@@ -54,8 +54,12 @@ static int step_write(struct ktls_lane *lane, struct ktls_task *task)
 {
 	int r;
 
-	if (lane->flight[KTLS_FLIGHT_SEND])
+	if (lane->flight[KTLS_FLIGHT_SEND]) {
+		/* A read found that the connection has failed: it need not be taken any more. */
+		if (lane->conn->state == KTLS_STATE_FAILED)
+			ktls_lane_cancel(lane, KTLS_FLIGHT_SEND);
 		return IN_FLIGHT;
+	}
 	if (task->blocked)
 		return KTLS_WANT_WRITE;
 	r = ktls_conn_stage(lane->conn, &task->write.cursor, &task->write.stage);

@@ -431,7 +431,6 @@ Test(op_failures, a_bad_record_while_a_send_is_under_way_spoils_no_byte_of_it)
 	cr_assert(!ktls_op_receive(turns_op(&read), pair.conn[0], KTLS_FOREVER));
 	cr_assert_eq(turns_end(ring, &read), -KTLS_E_BAD_RECORD);
 	write_with_others(&pair, others, writes);
-	turns_quiet(ring);
 
 	/* What was on its way arrives as it was, and then no more. */
 	do {
@@ -449,6 +448,22 @@ Test(op_failures, a_bad_record_while_a_send_is_under_way_spoils_no_byte_of_it)
 		cr_assert_eq(turns_cancel(ring, &writes[i]), -ECANCELED);
 		pair_free(&others[i]);
 	}
+	pair_free(&pair);
+}
+
+/* Though its peer takes nothing of it. */
+Test(op_failures, a_bad_record_ends_the_write_too)
+{
+	struct pair pair = turns_pair_user(ring, SMALL_BUFFER);
+	struct turns_op read = { .end = 0 }, write = { .end = 0 };
+
+	cr_assert(!ktls_op_write(turns_op(&write), pair.conn[0], much, MUCH, KTLS_FOREVER));
+	cr_assert(!ktls_op_receive(turns_op(&read), pair.conn[0], KTLS_FOREVER));
+	turns_quiet(ring);
+	ringing_say(pair.fd[1], "this is no record of TLS");
+
+	cr_assert_eq(turns_end(ring, &read), -KTLS_E_BAD_RECORD);
+	cr_assert_eq(turns_end(ring, &write), -KTLS_E_BAD_RECORD);
 	pair_free(&pair);
 }
 
