@@ -42,7 +42,7 @@ static void list_features(const struct ktls_probe *probe, struct feature ret_fea
 		  probe->rx_expect_no_pad },
 		{ "tx_max_payload_len", "smaller records for a peer that asks for them",
 		  probe->tx_max_payload_len },
-		{ "rx_whole_records", "wake a reader only when a whole record is there",
+		{ "rx_whole_records", "wake a reader for whole records only",
 		  probe->rx_whole_records },
 	};
 

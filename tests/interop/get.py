@@ -179,7 +179,7 @@ def strangers():
 
 def another_name():
     server = kit.Process(kit.TOOL, 'serve', '--listen', '127.0.0.2:0', *kit.identity())
-    server.await_text('\n')
+    server.await_that(lambda: server.out.read_text().endswith('\n'), 'say where it listens')
     address = '127.0.0.2:%s' % server.out.read_text().strip().rsplit(':', 1)[1]
     check_refused(fetch(address, '--ca', kit.path('ca.pem')), 60, 'another name')
 
