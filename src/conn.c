@@ -236,7 +236,7 @@ int ktls_conn_promote(struct ktls_conn *conn, enum ktls_direction direction)
 		if (r < 0)
 			return r;
 	}
-	if (!ktls_protect_user.at_boundary(conn, direction))
+	if (!ktls_protect_user_at_boundary(conn, direction))
 		return 0;
 	if (direction == KTLS_RX && ktls_lane_holds(conn))
 		return 0;

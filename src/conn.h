@@ -217,8 +217,6 @@ struct ktls_protect {
 	 * *ret_alert: what a negative code asks to be sent. */
 	int (*receive)(struct ktls_conn *conn, struct ktls_cursor *cursor, uint8_t *ret_type,
 		       bool *ret_end, enum ktls_alert *ret_alert);
-	/* Whether the direction stands between two records with nothing held. */
-	bool (*at_boundary)(const struct ktls_conn *conn, enum ktls_direction direction);
 	/* The number of the next record. */
 	uint64_t (*sequence)(const struct ktls_conn *conn, enum ktls_direction direction);
 	/* Gives back what it holds, and wipes. */
@@ -237,6 +235,9 @@ int ktls_protect_user_hold(struct ktls_conn *conn, enum ktls_direction direction
 /* What the direction holds in userspace is nobody's any more: its buffer serves others. */
 void ktls_protect_user_discard(struct ktls_conn *conn, enum ktls_direction direction);
 
+/* Whether the direction stands between two records with nothing held. */
+bool ktls_protect_user_at_boundary(const struct ktls_conn *conn, enum ktls_direction direction);
+
 /* Whether a record, or an end, is there without the socket's help. */
 bool ktls_protect_user_has_record(const struct ktls_conn *conn);
 
@@ -245,6 +246,12 @@ extern const struct ktls_protect ktls_protect_kernel;
 extern const struct ktls_protect ktls_protect_plain;
 
 /* conn.c */
+
+/* Whether the direction's records are the kernel's to protect. */
+static inline bool ktls_conn_is_kernels(const struct ktls_conn *conn, enum ktls_direction direction)
+{
+	return conn->half[direction].protect == &ktls_protect_kernel;
+}
 
 void ktls_conn_set_state(struct ktls_conn *conn, enum ktls_state state);
 
@@ -307,6 +314,10 @@ bool ktls_conn_promotion_due(const struct ktls_conn *conn, enum ktls_direction d
 /* The state and end that our or their close_notify leads to. */
 void ktls_conn_end_rx(struct ktls_conn *conn, enum ktls_status end);
 void ktls_conn_end_tx(struct ktls_conn *conn);
+
+/* How those stage that send the caller's own memory. */
+int ktls_stage_memory(struct ktls_conn *conn, const struct ktls_cursor *cursor,
+		      struct ktls_stage *stage);
 
 /* conn_io.c, for a ring: the write of the cursor's bytes in two halves. 0; KTLS_WANT_WRITE,
  * KTLS_WANT_BUFFER; negative: it has failed. */

@@ -175,8 +175,7 @@ static int wait_either(struct ktls_conn *conn, short events, uint64_t deadline_n
 {
 	int r;
 
-	if (conn->half[KTLS_TX].protect == &ktls_protect_kernel ||
-	    conn->half[KTLS_RX].protect == &ktls_protect_kernel)
+	if (ktls_conn_is_kernels(conn, KTLS_TX) || ktls_conn_is_kernels(conn, KTLS_RX))
 		ktls_sys.poll(NULL, 0, PAUSE_MS);
 	r = ktls_transport_wait(conn, events, deadline_ns);
 	if (r == -EAGAIN)

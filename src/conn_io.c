@@ -255,6 +255,14 @@ int ktls_conn_writev(struct ktls_conn *conn, const struct iovec *iov, int iovcnt
 	}
 }
 
+int ktls_stage_memory(struct ktls_conn *conn, const struct ktls_cursor *cursor,
+		      struct ktls_stage *stage)
+{
+	(void)conn;
+	stage->count = ktls_cursor_window(cursor, stage->pieces, KTLS_STAGE_PIECES);
+	return 0;
+}
+
 int ktls_conn_stage(struct ktls_conn *conn, const struct ktls_cursor *cursor,
 		    struct ktls_stage *stage)
 {

@@ -21,6 +21,7 @@
 #include "lane.h"
 #include "pool.h"
 #include "ring.h"
+#include "wait.h"
 
 enum {
 	NO_BUFFER = -1,
@@ -127,11 +128,6 @@ void ktls_lane_unwake(struct ktls_lane *lane)
 
 /* -- What the connection asks -- */
 
-static bool is_kernels(const struct ktls_conn *conn, enum ktls_direction direction)
-{
-	return conn->half[direction].protect == &ktls_protect_kernel;
-}
-
 bool ktls_lane_forbids(const struct ktls_conn *conn)
 {
 	return conn->lane && !conn->lane->inside;
@@ -140,26 +136,6 @@ bool ktls_lane_forbids(const struct ktls_conn *conn)
 bool ktls_lane_is_sending(const struct ktls_conn *conn)
 {
 	return conn->lane && conn->lane->flight[KTLS_FLIGHT_SEND];
-}
-
-/* A read that may not wait at all looks by itself; and a direction that is to be promoted at its
- * next boundary must not be read past it. */
-bool ktls_lane_receives(const struct ktls_conn *conn)
-{
-	const struct ktls_lane *lane = conn->lane;
-	const struct ktls_task *task;
-
-	if (!lane)
-		return false;
-	if (lane->arrived || lane->flight[KTLS_FLIGHT_RECEIVE])
-		return true;
-	/* Where half a record wakes the reader, io_uring would turn on the spot, in a thread of its
-	 * own for each connection. */
-	if (is_kernels(conn, KTLS_RX) && conn->config->probe->rx_whole_records)
-		return false;
-	task = lane->task[KTLS_RX];
-	return task && task->deadline_ns != KTLS_NOW && conn->state != KTLS_STATE_HANDSHAKE &&
-	       conn->half[KTLS_RX].protect && !ktls_conn_promotion_due(conn, KTLS_RX);
 }
 
 bool ktls_lane_has_others(const struct ktls_conn *conn)
@@ -172,6 +148,22 @@ bool ktls_lane_has_others(const struct ktls_conn *conn)
 bool ktls_lane_holds(const struct ktls_conn *conn)
 {
 	return conn->lane && (conn->lane->arrived || conn->lane->flight[KTLS_FLIGHT_RECEIVE]);
+}
+
+/* A read that may not wait at all looks by itself; and a direction that is to be promoted at its
+ * next boundary must not be read past it. */
+bool ktls_lane_receives(const struct ktls_conn *conn)
+{
+	if (ktls_lane_holds(conn))
+		return true;
+	if (!ktls_lane_has_others(conn))
+		return false;
+	/* Where half a record wakes the reader, io_uring would turn on the spot, in a thread of its
+	 * own for each connection. */
+	if (ktls_conn_is_kernels(conn, KTLS_RX) && conn->config->probe->rx_whole_records)
+		return false;
+	return conn->state != KTLS_STATE_HANDSHAKE && conn->half[KTLS_RX].protect &&
+	       !ktls_conn_promotion_due(conn, KTLS_RX);
 }
 
 /* Some of what arrived; the end of it gives the buffer back. */
@@ -245,8 +237,7 @@ void ktls_lane_leave(struct ktls_conn *conn)
 	lane->conn = NULL;
 	conn->lane = NULL;
 	give_buffer(lane);
-	for (int i = 0; i < _KTLS_FLIGHT_N; i++)
-		ktls_lane_cancel(lane, i);
+	ktls_lane_cancel_all(lane);
 	ktls_lane_wake(lane);
 }
 
@@ -254,7 +245,8 @@ void ktls_lane_leave(struct ktls_conn *conn)
 
 static int start(struct ktls_lane *lane, enum ktls_flight flight, struct uring_request *request)
 {
-	request->fd = lane->conn->fd;
+	/* While it dials it waits at another descriptor. */
+	request->fd = ktls_conn_get_fd(lane->conn);
 	request->tag = ktls_ring_tag(lane, flight);
 	return uring_start(lane->ring->uring, request, 1, &lane->flight[flight]);
 }
@@ -267,7 +259,7 @@ static int start_receive(struct ktls_lane *lane)
 		.pool = lane->ring->pool,
 	};
 
-	if (is_kernels(lane->conn, KTLS_RX)) {
+	if (ktls_conn_is_kernels(lane->conn, KTLS_RX)) {
 		lane->iov = (struct iovec){ .iov_len = KTLS_RING_BUFFER_LEN };
 		lane->msg = (struct msghdr){
 			.msg_iov = &lane->iov,
@@ -293,17 +285,14 @@ static int start_poll(struct ktls_lane *lane, enum ktls_flight flight, short eve
 		return 0;
 	}
 	*polled = events;
-	/* While it dials it waits at another descriptor. */
-	request.fd = ktls_conn_get_fd(lane->conn);
-	request.tag = ktls_ring_tag(lane, flight);
-	return uring_start(lane->ring->uring, &request, 1, &lane->flight[flight]);
+	return start(lane, flight, &request);
 }
 
 /* Reads carry on with what is left of a write, and for that the socket must be writable. */
 static int want_read(struct ktls_lane *lane)
 {
 	struct ktls_conn *conn = lane->conn;
-	short events = ktls_conn_get_events(conn, KTLS_POLL_READ);
+	short events;
 	int r = 0;
 
 	/* It only had its turn. */
@@ -311,6 +300,7 @@ static int want_read(struct ktls_lane *lane)
 		ktls_lane_wake(lane);
 		return 0;
 	}
+	events = ktls_conn_get_events(conn, KTLS_POLL_READ);
 	if (ktls_lane_receives(conn)) {
 		if (!lane->flight[KTLS_FLIGHT_RECEIVE])
 			r = start_receive(lane);
@@ -369,12 +359,18 @@ void ktls_lane_cancel(struct ktls_lane *lane, enum ktls_flight flight)
 		uring_cancel(lane->ring->uring, lane->flight[flight]);
 }
 
+void ktls_lane_cancel_all(struct ktls_lane *lane)
+{
+	for (int i = 0; i < _KTLS_FLIGHT_N; i++)
+		ktls_lane_cancel(lane, i);
+}
+
 /* -- What comes back -- */
 
 /* Bytes, a record or a piece of one, an end, or an error. */
 static void arrive(struct ktls_lane *lane, const struct uring_event *event)
 {
-	bool kernels = is_kernels(lane->conn, KTLS_RX);
+	bool kernels = ktls_conn_is_kernels(lane->conn, KTLS_RX);
 	int r = event->res < 0 ? event->res : 0;
 
 	lane->buffer = event->buffer;
@@ -428,14 +424,12 @@ static void sent(struct ktls_lane *lane, int res)
 	lane->inside = false;
 }
 
-/* What a kernel that protects says of a socket may be for nothing, again and again (wait.h). */
 static void polled(struct ktls_lane *lane, enum ktls_direction direction)
 {
-	struct ktls_conn *conn = lane->conn;
+	struct ktls_task *task = lane->task[direction];
 
-	if (conn && lane->task[direction] &&
-	    (is_kernels(conn, direction) || ktls_conn_has_rest(conn)))
-		lane->task[direction]->fruitless++;
+	if (lane->conn && task && ktls_wait_may_mislead(lane->conn, direction))
+		task->fruitless++;
 }
 
 void ktls_lane_landed(struct ktls_lane *lane, enum ktls_flight flight,

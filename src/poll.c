@@ -49,11 +49,6 @@ static int unread_bytes(const struct ktls_conn *conn)
 	return ioctl(conn->fd, FIONREAD, &n) < 0 ? -1 : n;
 }
 
-static bool is_kernels(const struct ktls_conn *conn, enum ktls_direction direction)
-{
-	return conn->half[direction].protect == &ktls_protect_kernel;
-}
-
 /* Whether the direction has no buffer, and would find none. */
 static bool is_starved(const struct ktls_conn *conn, enum ktls_direction direction)
 {
@@ -68,7 +63,7 @@ static bool read_misleads(const struct ktls_conn *conn, unsigned int pauses)
 {
 	if (pauses >= PAUSES_MANY)
 		return false;
-	if (is_kernels(conn, KTLS_RX))
+	if (ktls_conn_is_kernels(conn, KTLS_RX))
 		return conn->polled.vain & 1u << KTLS_RX &&
 		       conn->polled.unread == unread_bytes(conn);
 	return is_starved(conn, KTLS_RX);
@@ -76,7 +71,7 @@ static bool read_misleads(const struct ktls_conn *conn, unsigned int pauses)
 
 static bool write_misleads(const struct ktls_conn *conn, unsigned int pauses)
 {
-	if (is_kernels(conn, KTLS_TX))
+	if (ktls_conn_is_kernels(conn, KTLS_TX))
 		return pauses < PAUSES_FEW && conn->polled.vain & 1u << KTLS_TX;
 	return pauses < PAUSES_MANY && is_starved(conn, KTLS_TX);
 }
@@ -173,7 +168,7 @@ static void keep_said(struct ktls_conn *conn, uint32_t bits)
 
 	conn->polled.said |= said;
 	conn->polled.vain &= (uint8_t)~said;
-	if (bits & KTLS_POLL_READ && is_kernels(conn, KTLS_RX))
+	if (bits & KTLS_POLL_READ && ktls_conn_is_kernels(conn, KTLS_RX))
 		conn->polled.unread = unread_bytes(conn);
 }
 

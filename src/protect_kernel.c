@@ -138,14 +138,6 @@ static int send_file(struct ktls_conn *conn, int file_fd, uint64_t offset, uint6
 	return 0;
 }
 
-/* The caller's own memory, which the kernel reads. */
-static int stage(struct ktls_conn *conn, const struct ktls_cursor *cursor, struct ktls_stage *stage)
-{
-	(void)conn;
-	stage->count = ktls_cursor_window(cursor, stage->pieces, KTLS_STAGE_PIECES);
-	return 0;
-}
-
 static void sent(struct ktls_conn *conn, struct ktls_cursor *cursor, const struct ktls_stage *stage,
 		 size_t n)
 {
@@ -246,13 +238,6 @@ static int receive(struct ktls_conn *conn, struct ktls_cursor *cursor, uint8_t *
 	return *ret_type == KERN_RECORD_NONE ? KTLS_CLOSED : 0;
 }
 
-static bool at_boundary(const struct ktls_conn *conn, enum ktls_direction direction)
-{
-	(void)conn;
-	(void)direction;
-	return true;
-}
-
 /* The kernel keeps its key until the socket is closed; here is nothing but numbers. */
 static void drop(struct ktls_conn *conn, enum ktls_direction direction)
 {
@@ -264,11 +249,10 @@ const struct ktls_protect ktls_protect_kernel = {
 	.install = install,
 	.send = send_records,
 	.send_file = send_file,
-	.stage = stage,
+	.stage = ktls_stage_memory,
 	.sent = sent,
 	.flush = flush,
 	.receive = receive,
-	.at_boundary = at_boundary,
 	.sequence = sequence,
 	.drop = drop,
 };

@@ -124,7 +124,7 @@ static void drop(struct ktls_conn *conn, enum ktls_direction direction)
 	kern_keys_wipe(&half->keys);
 }
 
-static bool at_boundary(const struct ktls_conn *conn, enum ktls_direction direction)
+bool ktls_protect_user_at_boundary(const struct ktls_conn *conn, enum ktls_direction direction)
 {
 	const struct ktls_user *user = &conn->half[direction].user;
 
@@ -519,7 +519,6 @@ const struct ktls_protect ktls_protect_user = {
 	.sent = records_sent,
 	.flush = flush,
 	.receive = receive,
-	.at_boundary = at_boundary,
 	.sequence = sequence,
 	.drop = drop,
 };

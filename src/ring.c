@@ -275,8 +275,7 @@ int ktls_ring_remove(struct ktls_ring *ring, struct ktls_conn *conn)
 	if (lane->task[KTLS_RX] || lane->task[KTLS_TX])
 		return -EBUSY;
 	while (ktls_lane_is_in_flight(lane)) {
-		for (int i = 0; i < _KTLS_FLIGHT_N; i++)
-			ktls_lane_cancel(lane, i);
+		ktls_lane_cancel_all(lane);
 		r = turn(ring, KTLS_FOREVER);
 		if (r < 0)
 			return r;
@@ -296,8 +295,7 @@ static int let_land(struct ktls_ring *ring)
 	int r = 0;
 
 	for (struct ktls_lane *lane = ring->lanes; lane; lane = lane->next)
-		for (int i = 0; i < _KTLS_FLIGHT_N; i++)
-			ktls_lane_cancel(lane, i);
+		ktls_lane_cancel_all(lane);
 	for (struct ktls_lane *lane = ring->lanes; !r && lane; lane = lane->next)
 		while (!r && ktls_lane_is_in_flight(lane))
 			r = reap(ring, KTLS_FOREVER);

@@ -158,6 +158,7 @@ int ktls_lane_want(struct ktls_lane *lane, const struct ktls_task *task, int wan
 int ktls_lane_send(struct ktls_lane *lane, struct ktls_task *task);
 
 void ktls_lane_cancel(struct ktls_lane *lane, enum ktls_flight flight);
+void ktls_lane_cancel_all(struct ktls_lane *lane);
 bool ktls_lane_is_in_flight(const struct ktls_lane *lane);
 
 /* What was in flight has ended. */

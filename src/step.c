@@ -99,8 +99,7 @@ static int step_close(struct ktls_lane *lane, struct ktls_task *task)
 	int r = ktls_conn_shutdown_and_close(lane->conn, deadline_ns);
 
 	if (!ktls_wait_is_want(r))
-		for (int i = 0; i < _KTLS_FLIGHT_N; i++)
-			ktls_lane_cancel(lane, i);
+		ktls_lane_cancel_all(lane);
 	return r;
 }
 

@@ -24,12 +24,10 @@ bool ktls_wait_is_want(int r)
 	return r == KTLS_WANT_READ || r == KTLS_WANT_WRITE || r == KTLS_WANT_BUFFER;
 }
 
-static bool poll_may_mislead(const struct ktls_conn *conn, int want)
+bool ktls_wait_may_mislead(const struct ktls_conn *conn, enum ktls_direction direction)
 {
-	enum ktls_direction direction = want == KTLS_WANT_READ ? KTLS_RX : KTLS_TX;
-
-	return conn->half[direction].protect == &ktls_protect_kernel ||
-	       (want == KTLS_WANT_READ && ktls_conn_has_rest(conn));
+	return ktls_conn_is_kernels(conn, direction) ||
+	       (direction == KTLS_RX && ktls_conn_has_rest(conn));
 }
 
 static int wait_for_socket(struct ktls_conn *conn, const struct ktls_waiter *waiter, int want)
@@ -66,6 +64,7 @@ static void note_vain(struct ktls_conn *conn, int want, uint64_t moved)
 
 int ktls_wait(struct ktls_conn *conn, struct ktls_waiter *waiter, int want, uint64_t moved)
 {
+	enum ktls_direction direction = want == KTLS_WANT_READ ? KTLS_RX : KTLS_TX;
 	uint64_t began_ns;
 	int r;
 
@@ -74,7 +73,7 @@ int ktls_wait(struct ktls_conn *conn, struct ktls_waiter *waiter, int want, uint
 		return want;
 	if (want == KTLS_WANT_BUFFER)
 		return ktls_pool_wait(conn->config->pool, waiter->deadline_ns);
-	if (moved != waiter->moved || !poll_may_mislead(conn, want)) {
+	if (moved != waiter->moved || !ktls_wait_may_mislead(conn, direction)) {
 		waiter->moved = moved;
 		waiter->fruitless = 0;
 		return wait_for_socket(conn, waiter, want);

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <ktls/info.h>
+
 struct ktls_conn;
 
 /* One for the whole call. */
@@ -19,6 +21,9 @@ struct ktls_waiter {
 	uint64_t moved; /* bytes, until the last wait */
 	unsigned int fruitless;
 };
+
+/* Whether a socket may be said to be ready for nothing, again and again. */
+bool ktls_wait_may_mislead(const struct ktls_conn *conn, enum ktls_direction direction);
 
 /* Whether the answer asks for a wait. */
 bool ktls_wait_is_want(int r);
