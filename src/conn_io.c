@@ -360,40 +360,50 @@ static int check_range(struct ktls_conn *conn, int file_fd, uint64_t offset, uin
 				    (long long)stat.st_size, (unsigned long long)(offset + len));
 }
 
+struct file_range {
+	int fd;
+	uint64_t offset, len;
+	uint64_t turn; /* bytes of it, before others have theirs */
+	uint64_t done;
+};
+
 /* As much as may go at once. 0 with something left: again. */
-static int sendfile_some(struct ktls_conn *conn, struct kern_sigpipe *sigpipe, int file_fd,
-			 uint64_t offset, uint64_t len, uint64_t *done)
+static int sendfile_some(struct ktls_conn *conn, struct kern_sigpipe *sigpipe,
+			 struct file_range *range)
 {
-	uint64_t n = 0, left = len - *done, allowed;
+	uint64_t n = 0, part = range->len - range->done, allowed;
 	int r;
 
-	r = prepare_write(conn, left > 0);
+	r = prepare_write(conn, part > 0);
 	if (r)
 		return r < 0 ? ktls_conn_fail_io(conn, r, "sending a file") : r;
 	if (conn->half[KTLS_TX].protect != &ktls_protect_user)
 		kern_sigpipe_hold(sigpipe);
 	allowed = ktls_pace_next(conn);
-	r = conn->half[KTLS_TX].protect->send_file(conn, file_fd, offset + *done,
-						   left < allowed ? left : allowed, &n);
+	if (allowed > range->turn - range->done)
+		allowed = range->turn - range->done;
+	r = conn->half[KTLS_TX].protect->send_file(conn, range->fd, range->offset + range->done,
+						   part < allowed ? part : allowed, &n);
 	count_written(conn, n);
-	*done += n;
+	range->done += n;
 	if (r == -KTLS_E_FILE_SHORT)
 		return ktls_conn_fail_alert(
 			conn, r, KTLS_ALERT_INTERNAL_ERROR,
 			"sending a file: it ends at %llu, before %llu: it shrank",
-			(unsigned long long)(offset + *done), (unsigned long long)(offset + len));
+			(unsigned long long)(range->offset + range->done),
+			(unsigned long long)(range->offset + range->len));
 	return r < 0 ? ktls_conn_fail_io(conn, r, "sending a file") : r;
 }
 
 /* Until all is accepted, it must wait, or has had its turn. */
-static int sendfile_on(struct ktls_conn *conn, struct kern_sigpipe *sigpipe, int file_fd,
-		       uint64_t offset, uint64_t len, uint64_t turn, uint64_t *done)
+static int sendfile_on(struct ktls_conn *conn, struct kern_sigpipe *sigpipe,
+		       struct file_range *range)
 {
 	int r;
 
 	do {
-		r = sendfile_some(conn, sigpipe, file_fd, offset, len, done);
-	} while (!r && *done < len && *done < turn);
+		r = sendfile_some(conn, sigpipe, range);
+	} while (!r && range->done < range->len && range->done < range->turn);
 	return r;
 }
 
@@ -409,11 +419,17 @@ static int begin_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, 
 	return r;
 }
 
+static void end_sendfile(struct ktls_conn *conn, const struct file_range *range)
+{
+	conn->file_end = range->done < range->len ? range->offset + range->len : 0;
+}
+
 int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
 		       uint64_t deadline_ns, uint64_t *ret_n)
 {
 	_cleanup_(kern_sigpipe_release) struct kern_sigpipe sigpipe = { .held = false };
 	struct ktls_waiter waiter = { .deadline_ns = deadline_ns };
+	struct file_range range = { file_fd, offset, len, .turn = UINT64_MAX };
 	int r;
 
 	if (!conn || !ret_n)
@@ -423,12 +439,13 @@ int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uin
 	if (r)
 		return r;
 	do {
-		r = sendfile_on(conn, &sigpipe, file_fd, offset, len, UINT64_MAX, ret_n);
+		r = sendfile_on(conn, &sigpipe, &range);
 		if (!ktls_wait_is_want(r))
 			break;
-		r = ktls_wait(conn, &waiter, r, *ret_n);
+		r = ktls_wait(conn, &waiter, r, range.done);
 	} while (!r);
-	conn->file_end = *ret_n < len ? offset + len : 0;
+	end_sendfile(conn, &range);
+	*ret_n = range.done;
 	return r;
 }
 
@@ -436,12 +453,14 @@ int ktls_conn_sendfile_turn(struct ktls_conn *conn, int file_fd, uint64_t offset
 			    uint64_t turn, uint64_t *ret_n)
 {
 	_cleanup_(kern_sigpipe_release) struct kern_sigpipe sigpipe = { .held = false };
+	struct file_range range = { file_fd, offset, len, .turn = turn };
 	int r = begin_sendfile(conn, file_fd, offset, len);
 
 	*ret_n = 0;
 	if (r)
 		return r;
-	r = sendfile_on(conn, &sigpipe, file_fd, offset, len, turn, ret_n);
-	conn->file_end = *ret_n < len ? offset + len : 0;
+	r = sendfile_on(conn, &sigpipe, &range);
+	end_sendfile(conn, &range);
+	*ret_n = range.done;
 	return r;
 }

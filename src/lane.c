@@ -353,6 +353,20 @@ int ktls_lane_send(struct ktls_lane *lane, struct ktls_task *task)
 	return start(lane, KTLS_FLIGHT_SEND, &request);
 }
 
+int ktls_lane_warm(struct ktls_lane *lane, int file_fd, uint64_t offset, size_t len)
+{
+	const struct uring_request request = {
+		.kind = URING_READ,
+		.fd = file_fd,
+		.data = lane->ring->unread,
+		.len = len,
+		.offset = offset,
+		.tag = ktls_ring_tag(lane, KTLS_FLIGHT_FILE),
+	};
+
+	return uring_start(lane->ring->uring, &request, 1, &lane->flight[KTLS_FLIGHT_FILE]);
+}
+
 void ktls_lane_cancel(struct ktls_lane *lane, enum ktls_flight flight)
 {
 	if (lane->flight[flight])
@@ -450,6 +464,7 @@ void ktls_lane_landed(struct ktls_lane *lane, enum ktls_flight flight,
 	case KTLS_FLIGHT_POLL_TX:
 		polled(lane, KTLS_TX);
 		break;
+	case KTLS_FLIGHT_FILE:
 	case _KTLS_FLIGHT_N:
 	case KTLS_FLIGHT_ACCEPT:
 	case KTLS_FLIGHT_POLL:

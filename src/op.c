@@ -121,6 +121,8 @@ void ktls_task_end(struct ktls_task *task, int result)
 	task->ending = true;
 	if (task->kind == KTLS_TASK_WRITE && lane->flight[KTLS_FLIGHT_SEND]) {
 		ktls_lane_cancel(lane, KTLS_FLIGHT_SEND);
+	} else if (task->kind == KTLS_TASK_SENDFILE && lane->flight[KTLS_FLIGHT_FILE]) {
+		ktls_lane_cancel(lane, KTLS_FLIGHT_FILE);
 	} else if (task->flight) {
 		uring_cancel(task->ring->uring, task->flight);
 	} else {

@@ -42,7 +42,8 @@ static int set_up(struct ktls_ring *ring, uint32_t buffers)
 	int r;
 
 	ring->lent = malloc(KTLS_RING_LENT_LEN);
-	if (!ring->lent)
+	ring->unread = malloc(KTLS_RING_COLD_BYTES);
+	if (!ring->lent || !ring->unread)
 		return -ENOMEM;
 	r = uring_new(&ring->uring, &options, &reason);
 	if (r < 0) {
@@ -316,6 +317,7 @@ struct ktls_ring *ktls_ring_free(struct ktls_ring *ring)
 	uring_pool_free(ring->pool);
 	uring_free(ring->uring);
 	free(ring->lent);
+	free(ring->unread);
 	free(ring);
 	return NULL;
 }

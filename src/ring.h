@@ -29,6 +29,7 @@ enum {
 	KTLS_RING_BUFFER_LEN = 17 << 10, /* a record, and what a message needs beside it */
 	KTLS_RING_LENT_LEN = 1 << 20,	 /* what the events of one wait lend */
 	KTLS_RING_TURN_BYTES = 1 << 20,	 /* of a file, before others have their turn */
+	KTLS_RING_COLD_BYTES = 1 << 18,	 /* of a file that comes from its disk, at once */
 	KTLS_RING_PAUSE_NS = 1000000,	 /* before we try again what nobody tells us of */
 	KTLS_RING_FRUITLESS_MAX = 2,	 /* times that a socket was ready for nothing */
 	KTLS_RING_EVENTS = 256,		 /* of io_uring, at once */
@@ -40,6 +41,7 @@ enum ktls_flight {
 	KTLS_FLIGHT_SEND,
 	KTLS_FLIGHT_POLL_RX,
 	KTLS_FLIGHT_POLL_TX,
+	KTLS_FLIGHT_FILE,
 	_KTLS_FLIGHT_N,
 	/* Of an op of the ring itself, in the same place of a tag. */
 	KTLS_FLIGHT_ACCEPT,
@@ -93,6 +95,8 @@ struct ktls_task {
 		struct {
 			int fd;
 			uint64_t offset, len;
+			uint64_t warm; /* of len: up to there it was looked, or read */
+			bool cold;     /* the rest is read before it is sent */
 		} file;
 		enum ktls_key_update update;
 		struct ktls_listener *listener;
@@ -144,6 +148,7 @@ struct ktls_ring {
 	uint8_t *lent;
 	size_t lent_used;
 	uint32_t lent_events; /* that lend some of it, and are not yet told of */
+	uint8_t *unread;      /* where files are read to on their way into the page cache */
 };
 
 /* lane.c. -ENOSPC, -ENOMEM. */
@@ -156,6 +161,7 @@ void ktls_lane_unwake(struct ktls_lane *lane);
 /* Asks for what the op needs to go on. 0, KTLS_WANT_BUFFER: nobody will tell; try again. */
 int ktls_lane_want(struct ktls_lane *lane, const struct ktls_task *task, int want);
 int ktls_lane_send(struct ktls_lane *lane, struct ktls_task *task);
+int ktls_lane_warm(struct ktls_lane *lane, int file_fd, uint64_t offset, size_t len);
 
 void ktls_lane_cancel(struct ktls_lane *lane, enum ktls_flight flight);
 void ktls_lane_cancel_all(struct ktls_lane *lane);

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/deadline.h"
+#include "base/sys.h"
 #include "ring.h"
 #include "wait.h"
 
@@ -69,12 +70,58 @@ static int step_write(struct ktls_lane *lane, struct ktls_task *task)
 	return r ? r : IN_FLIGHT;
 }
 
+/* Whether a byte of a file would have to come from its disk. A file system that cannot say is
+ * believed to be warm. */
+static bool is_cold(int fd, uint64_t offset)
+{
+	uint8_t byte;
+	const struct iovec iov = { .iov_base = &byte, .iov_len = sizeof(byte) };
+
+	return ktls_sys.preadv2(fd, &iov, 1, (off_t)offset, RWF_NOWAIT) < 0 && errno == EAGAIN;
+}
+
+/*
+ * sendfile(2) waits for the disk, and every connection of the ring with it. So what is not in the
+ * page cache is read there by the ring first, into memory that nobody reads, and whatever comes of
+ * that, sendfile(2) is next. Of a file that was cold once all the rest is: to look at the end of a
+ * piece would have the disk seek there. 0, IN_FLIGHT, or as uring_start().
+ */
+static int warm(struct ktls_lane *lane, struct ktls_task *task)
+{
+	uint64_t at = task->file.offset + task->n, len = task->file.len - task->n;
+	int r;
+
+	if (lane->flight[KTLS_FLIGHT_FILE])
+		return IN_FLIGHT;
+	if (task->n < task->file.warm || !len)
+		return 0;
+	if (len > KTLS_RING_TURN_BYTES)
+		len = KTLS_RING_TURN_BYTES;
+	if (!task->file.cold)
+		task->file.cold = is_cold(task->file.fd, at) ||
+				  (len > 1 && is_cold(task->file.fd, at + len - 1));
+	if (!task->file.cold) {
+		task->file.warm = task->n + len;
+		return 0;
+	}
+	if (len > KTLS_RING_COLD_BYTES)
+		len = KTLS_RING_COLD_BYTES;
+	r = ktls_lane_warm(lane, task->file.fd, at, len);
+	if (r)
+		return r;
+	task->file.warm = task->n + len;
+	return IN_FLIGHT;
+}
+
 static int step_sendfile(struct ktls_lane *lane, struct ktls_task *task)
 {
 	uint64_t n = 0, left = task->file.len - task->n;
-	int r = ktls_conn_sendfile_turn(lane->conn, task->file.fd, task->file.offset + task->n,
-					left, KTLS_RING_TURN_BYTES, &n);
+	int r = warm(lane, task);
 
+	if (r)
+		return r;
+	r = ktls_conn_sendfile_turn(lane->conn, task->file.fd, task->file.offset + task->n, left,
+				    task->file.warm - task->n, &n);
 	task->n += n;
 	if (n)
 		task->fruitless = 0;

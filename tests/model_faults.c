@@ -183,6 +183,7 @@ void model_faults_begin(struct model_faults *of)
 		.recvmsg = recvmsg_or_not,
 		.sendfile = sendfile_or_not,
 		.preadv = preadv_or_not,
+		.preadv2 = real.preadv2,
 		.setsockopt = setsockopt_or_not,
 		.getsockopt = getsockopt_or_not,
 		.fstat = fstat_or_not,

@@ -215,6 +215,7 @@ void seam_begin(int fd, const struct seam_fault *fault, void (*wait)(void))
 		.recvmsg = seam_recvmsg,
 		.sendfile = seam_sendfile,
 		.preadv = seam_preadv,
+		.preadv2 = real.preadv2,
 		.setsockopt = seam_setsockopt,
 		.getsockopt = seam_getsockopt,
 		.fstat = seam_fstat,

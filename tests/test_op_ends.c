@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/sys.h"
 #include "tests/kit.h"
 #include "tests/ringing.h"
 #include "tests/turns.h"
@@ -79,7 +80,20 @@ static void listen_until(struct listening *listening, uint64_t len)
 
 /* -- Files -- */
 
-Test(op_files, two_big_ones_both_get_on)
+static unsigned int looked;
+
+static ssize_t is_on_the_disk(int fd, const struct iovec *iov, int iovcnt, off_t offset, int flags)
+{
+	(void)fd;
+	(void)iov;
+	(void)iovcnt;
+	(void)offset;
+	looked++;
+	errno = flags & RWF_NOWAIT ? EAGAIN : EIO;
+	return -1;
+}
+
+static void both_get_on(void)
 {
 	struct pair pairs[2] = { turns_pair(ring, 0), turns_pair(ring, 0) };
 	struct turns_op files[2] = { { .end = 0 } };
@@ -106,6 +120,18 @@ Test(op_files, two_big_ones_both_get_on)
 		pair_free(&pairs[i]);
 	}
 	close(file_fd);
+}
+
+Test(op_files, two_big_ones_both_get_on)
+{
+	both_get_on();
+}
+
+Test(op_files, two_that_come_from_a_disk_both_get_on)
+{
+	ktls_sys.preadv2 = is_on_the_disk;
+	both_get_on();
+	cr_assert_eq(looked, 2, "a file is looked at until it was cold once");
 }
 
 Test(op_files, one_that_was_cancelled_or_too_late_says_exactly_how_much_went)
@@ -163,7 +189,7 @@ Test(op_files, what_is_no_file_or_too_short_changes_nothing)
 	ringing_close_pair(fds);
 }
 
-Test(op_files, one_that_shrinks_fails_the_connection)
+static void shrinks(void)
 {
 	struct pair pair = turns_pair(ring, SMALL_BUFFER);
 	struct turns_op file = { .end = 0 };
@@ -191,6 +217,17 @@ Test(op_files, one_that_shrinks_fails_the_connection)
 	cr_assert(r < 0 || r == KTLS_CLOSED, "%s", ktls_strerrorname(r));
 	pair_free(&pair);
 	close(file_fd);
+}
+
+Test(op_files, one_that_shrinks_fails_the_connection)
+{
+	shrinks();
+}
+
+Test(op_files, one_that_shrinks_on_its_disk_fails_the_connection)
+{
+	ktls_sys.preadv2 = is_on_the_disk;
+	shrinks();
 }
 
 /* -- Keys -- */

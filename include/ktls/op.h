@@ -60,7 +60,8 @@ int ktls_op_write(struct ktls_op *op, struct ktls_conn *conn, const void *buf, s
 int ktls_op_writev(struct ktls_op *op, struct ktls_conn *conn, const struct iovec *iov, int iovcnt,
 		   uint64_t deadline_ns);
 
-/* ktls_conn_sendfile(); the file stays open until the event. Others get their turn in between. */
+/* ktls_conn_sendfile(); the file stays open until the event. Others get their turn in between, and
+ * while its disk is read. */
 int ktls_op_sendfile(struct ktls_op *op, struct ktls_conn *conn, int file_fd, uint64_t offset,
 		     uint64_t len, uint64_t deadline_ns);
 

@@ -11,6 +11,7 @@ struct ktls_sys ktls_sys = {
 	.recvmsg = recvmsg,
 	.sendfile = sendfile,
 	.preadv = preadv,
+	.preadv2 = preadv2,
 	.setsockopt = setsockopt,
 	.getsockopt = getsockopt,
 	.fstat = fstat,

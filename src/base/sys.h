@@ -21,6 +21,7 @@ struct ktls_sys {
 	ssize_t (*recvmsg)(int fd, struct msghdr *msg, int flags);
 	ssize_t (*sendfile)(int out_fd, int in_fd, off_t *offset, size_t count);
 	ssize_t (*preadv)(int fd, const struct iovec *iov, int iovcnt, off_t offset);
+	ssize_t (*preadv2)(int fd, const struct iovec *iov, int iovcnt, off_t offset, int flags);
 	int (*setsockopt)(int fd, int level, int name, const void *value, socklen_t len);
 	int (*getsockopt)(int fd, int level, int name, void *value, socklen_t *len);
 	int (*fstat)(int fd, struct stat *ret_stat);
