@@ -28,7 +28,7 @@
 enum {
 	KTLS_RING_BUFFER_LEN = 17 << 10, /* a record, and what a message needs beside it */
 	KTLS_RING_LENT_LEN = 1 << 20,	 /* what the events of one wait lend */
-	KTLS_RING_TURN_BYTES = 1 << 20,	 /* of a file, before others have their turn */
+	KTLS_RING_TURN_BYTES = 2 << 20,	 /* of a file, before others have their turn */
 	KTLS_RING_COLD_BYTES = 1 << 18,	 /* of a file that comes from its disk, at once */
 	KTLS_RING_PAUSE_NS = 1000000,	 /* before we try again what nobody tells us of */
 	KTLS_RING_FRUITLESS_MAX = 2,	 /* times that a socket was ready for nothing */

@@ -98,8 +98,8 @@ static int warm(struct ktls_lane *lane, struct ktls_task *task)
 	if (len > KTLS_RING_TURN_BYTES)
 		len = KTLS_RING_TURN_BYTES;
 	if (!task->file.cold)
-		task->file.cold = is_cold(task->file.fd, at) ||
-				  (len > 1 && is_cold(task->file.fd, at + len - 1));
+		task->file.cold = is_cold(task->file.fd, at + len - 1) ||
+				  (!task->n && len > 1 && is_cold(task->file.fd, at));
 	if (!task->file.cold) {
 		task->file.warm = task->n + len;
 		return 0;
