@@ -156,7 +156,7 @@ bool ktls_lane_receives(const struct ktls_conn *conn)
 {
 	if (ktls_lane_holds(conn))
 		return true;
-	if (!ktls_lane_has_others(conn))
+	if (!ktls_lane_has_others(conn) || !conn->lane->ring->uring)
 		return false;
 	/* Where half a record wakes the reader, io_uring would turn on the spot, in a thread of its
 	 * own for each connection. */
@@ -248,7 +248,7 @@ static int start(struct ktls_lane *lane, enum ktls_flight flight, struct uring_r
 	/* While it dials it waits at another descriptor. */
 	request->fd = ktls_conn_get_fd(lane->conn);
 	request->tag = ktls_ring_tag(lane, flight);
-	return uring_start(lane->ring->uring, request, 1, &lane->flight[flight]);
+	return ktls_door_start(lane->ring, request, &lane->flight[flight]);
 }
 
 /* A kernel that protects says a record's type beside it; plain bytes have none. */
@@ -273,18 +273,21 @@ static int start_receive(struct ktls_lane *lane)
 	return start(lane, KTLS_FLIGHT_RECEIVE, &request);
 }
 
-/* One that is under way for other events ends first, which wakes the lane. */
+/* One that is under way for other events, or where it waited while it dialled, ends first, which
+ * wakes the lane. */
 static int start_poll(struct ktls_lane *lane, enum ktls_flight flight, short events)
 {
-	short *polled = &lane->polled[flight == KTLS_FLIGHT_POLL_RX ? KTLS_RX : KTLS_TX];
+	struct ktls_lane_poll *polled =
+		&lane->polled[flight == KTLS_FLIGHT_POLL_RX ? KTLS_RX : KTLS_TX];
 	struct uring_request request = { .kind = URING_POLL, .arg = (uint32_t)events };
+	int fd = ktls_conn_get_fd(lane->conn);
 
 	if (lane->flight[flight]) {
-		if (events & ~*polled)
+		if (events & ~polled->events || fd != polled->fd)
 			ktls_lane_cancel(lane, flight);
 		return 0;
 	}
-	*polled = events;
+	*polled = (struct ktls_lane_poll){ .fd = fd, .events = events };
 	return start(lane, flight, &request);
 }
 
@@ -370,7 +373,7 @@ int ktls_lane_warm(struct ktls_lane *lane, int file_fd, uint64_t offset, size_t 
 void ktls_lane_cancel(struct ktls_lane *lane, enum ktls_flight flight)
 {
 	if (lane->flight[flight])
-		uring_cancel(lane->ring->uring, lane->flight[flight]);
+		ktls_door_cancel(lane->ring, lane->flight[flight]);
 }
 
 void ktls_lane_cancel_all(struct ktls_lane *lane)
@@ -432,7 +435,9 @@ static void sent(struct ktls_lane *lane, int res)
 	lane->inside = true;
 	task->n += ktls_conn_sent(conn, &task->write.cursor, &task->write.stage,
 				  res > 0 ? (size_t)res : 0);
-	task->blocked = res == -EAGAIN && task->deadline_ns == KTLS_NOW;
+	task->blocked = res == -EAGAIN;
+	if (res > 0)
+		task->fruitless = 0;
 	if (res < 0 && !is_for_nothing(res))
 		ktls_conn_fail_io(conn, res, "writing");
 	lane->inside = false;
@@ -442,7 +447,11 @@ static void polled(struct ktls_lane *lane, enum ktls_direction direction)
 {
 	struct ktls_task *task = lane->task[direction];
 
-	if (lane->conn && task && ktls_wait_may_mislead(lane->conn, direction))
+	if (!lane->conn || !task)
+		return;
+	if (direction == KTLS_TX)
+		task->blocked = false;
+	if (ktls_wait_may_mislead(lane->conn, direction))
 		task->fruitless++;
 }
 

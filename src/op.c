@@ -124,7 +124,7 @@ void ktls_task_end(struct ktls_task *task, int result)
 	} else if (task->kind == KTLS_TASK_SENDFILE && lane->flight[KTLS_FLIGHT_FILE]) {
 		ktls_lane_cancel(lane, KTLS_FLIGHT_FILE);
 	} else if (task->flight) {
-		uring_cancel(task->ring->uring, task->flight);
+		ktls_door_cancel(task->ring, task->flight);
 	} else {
 		if (task->result == KTLS_TIMEDOUT || task->result == -ECANCELED)
 			task->result = late_result(task);
@@ -324,7 +324,7 @@ static int start_accept(struct ktls_task *task)
 		.tag = ktls_ring_tag(task, KTLS_FLIGHT_ACCEPT),
 	};
 
-	return uring_start(task->ring->uring, &request, 1, &task->flight);
+	return ktls_door_start(task->ring, &request, &task->flight);
 }
 
 int ktls_op_accept(struct ktls_op *op, struct ktls_ring *ring, struct ktls_listener *listener)
@@ -359,7 +359,7 @@ int ktls_op_poll(struct ktls_op *op, struct ktls_ring *ring, int fd, short event
 	if (r < 0)
 		return r;
 	request.tag = ktls_ring_tag(task, KTLS_FLIGHT_POLL);
-	r = uring_start(ring->uring, &request, 1, &task->flight);
+	r = ktls_door_start(ring, &request, &task->flight);
 	return r ? fail_start(task, r) : 0;
 }
 

@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,49 +20,38 @@ enum {
 	FLIGHTS_PER_CONN = 3, /* one that reads, one that writes, one that polls */
 	FLIGHTS_BESIDE = 64,
 	TAG_BITS = 7,
-	ERROR_LEN = 256,
 };
-
-static _Thread_local char error_text[ERROR_LEN];
-
-const char *ktls_ring_error(void)
-{
-	return error_text;
-}
 
 /* -- Life -- */
 
-static int set_up(struct ktls_ring *ring, uint32_t buffers)
+static int set_up(struct ktls_ring *ring, const struct ktls_ring_options *asked)
 {
-	struct uring_options options = {
-		.ops = ring->conns_max * FLIGHTS_PER_CONN + FLIGHTS_BESIDE,
-	};
-	unsigned int reason = 0;
-	int r;
-
 	ring->lent = malloc(KTLS_RING_LENT_LEN);
 	ring->unread = malloc(KTLS_RING_COLD_BYTES);
-	if (!ring->lent || !ring->unread)
+	if (!ring->lent || !ring->unread) {
+		ktls_door_set_error("making a ring: %s", ktls_strerror(-ENOMEM));
 		return -ENOMEM;
-	r = uring_new(&ring->uring, &options, &reason);
-	if (r < 0) {
-		snprintf(error_text, sizeof(error_text), "making a ring: %s",
-			 uring_reason_text(reason));
-		return r;
 	}
-	r = uring_pool_new(&ring->pool, ring->uring, buffers, KTLS_RING_BUFFER_LEN);
-	if (r < 0)
-		snprintf(error_text, sizeof(error_text),
-			 "making a ring's %u buffers: %s. To do: fewer of them, a larger "
-			 "RLIMIT_MEMLOCK, or Linux 5.19 or later",
-			 buffers, ktls_strerror(r));
-	return r;
+	return ktls_door_open(ring, (enum ktls_ring_kind)asked->kind,
+			      ring->conns_max * FLIGHTS_PER_CONN + FLIGHTS_BESIDE,
+			      asked->buffers ? asked->buffers : BUFFERS_DEFAULT);
 }
 
-static bool is_valid(const struct ktls_ring_options *options)
+static int check(const struct ktls_ring_options *asked)
 {
-	return options->conns <= KTLS_RING_CONNS_MAX && options->buffers <= KTLS_RING_BUFFERS_MAX &&
-	       !(options->buffers & (options->buffers - 1));
+	if (asked->conns > KTLS_RING_CONNS_MAX || asked->buffers > KTLS_RING_BUFFERS_MAX ||
+	    asked->buffers & (asked->buffers - 1)) {
+		ktls_door_set_error("making a ring: %u connections, at most %u; %u buffers, a "
+				    "power of two, at most %u",
+				    asked->conns, KTLS_RING_CONNS_MAX, asked->buffers,
+				    KTLS_RING_BUFFERS_MAX);
+		return -EINVAL;
+	}
+	if (asked->kind >= _KTLS_RING_KIND_N) {
+		ktls_door_set_error("making a ring: there is no kind %u of it", asked->kind);
+		return -EINVAL;
+	}
+	return 0;
 }
 
 int ktls_ring_new(struct ktls_ring **ret_ring, const struct ktls_ring_options *options, size_t size)
@@ -72,18 +60,14 @@ int ktls_ring_new(struct ktls_ring **ret_ring, const struct ktls_ring_options *o
 	struct ktls_ring *ring;
 	int r;
 
-	*error_text = '\0';
+	ktls_door_set_error("%s", "");
 	if (!ret_ring || (options && !size))
 		return -EINVAL;
 	if (options)
 		ktls_sized_copy(&asked, sizeof(asked), options, size);
-	if (!is_valid(&asked)) {
-		snprintf(error_text, sizeof(error_text),
-			 "making a ring: %u connections, at most %u; %u buffers, a power of two, "
-			 "at most %u",
-			 asked.conns, KTLS_RING_CONNS_MAX, asked.buffers, KTLS_RING_BUFFERS_MAX);
-		return -EINVAL;
-	}
+	r = check(&asked);
+	if (r < 0)
+		return r;
 	ring = calloc(1, sizeof(*ring));
 	if (!ring)
 		return -ENOMEM;
@@ -91,11 +75,8 @@ int ktls_ring_new(struct ktls_ring **ret_ring, const struct ktls_ring_options *o
 	ring->ready_end = &ring->ready;
 	ring->accepted_end = &ring->accepted;
 	ring->over_end = &ring->over;
-	r = set_up(ring, asked.buffers ? asked.buffers : BUFFERS_DEFAULT);
+	r = set_up(ring, &asked);
 	if (r < 0) {
-		if (!*error_text)
-			snprintf(error_text, sizeof(error_text), "making a ring: %s",
-				 ktls_strerror(r));
 		ktls_ring_free(ring);
 		return r;
 	}
@@ -165,7 +146,7 @@ static int reap(struct ktls_ring *ring, uint64_t deadline_ns)
 {
 	struct uring_event events[KTLS_RING_EVENTS];
 	unsigned int n;
-	int r = uring_wait(ring->uring, deadline_ns, events, KTLS_RING_EVENTS, &n);
+	int r = ktls_door_wait(ring, deadline_ns, events, KTLS_RING_EVENTS, &n);
 
 	if (r < 0)
 		return r == -EAGAIN ? 0 : r;
@@ -261,11 +242,6 @@ int ktls_ring_wait(struct ktls_ring *ring, uint64_t deadline_ns, struct ktls_eve
 	return KTLS_TIMEDOUT;
 }
 
-int ktls_ring_wake(struct ktls_ring *ring)
-{
-	return ring ? uring_wake(ring->uring) : -EINVAL;
-}
-
 int ktls_ring_remove(struct ktls_ring *ring, struct ktls_conn *conn)
 {
 	struct ktls_lane *lane = conn ? conn->lane : NULL;
@@ -300,7 +276,7 @@ static int let_land(struct ktls_ring *ring)
 	for (struct ktls_lane *lane = ring->lanes; !r && lane; lane = lane->next)
 		while (!r && ktls_lane_is_in_flight(lane))
 			r = reap(ring, KTLS_FOREVER);
-	return r ? r : uring_drain(ring->uring, KTLS_FOREVER);
+	return r ? r : ktls_door_drain(ring);
 }
 
 struct ktls_ring *ktls_ring_free(struct ktls_ring *ring)
@@ -308,14 +284,13 @@ struct ktls_ring *ktls_ring_free(struct ktls_ring *ring)
 	if (!ring)
 		return NULL;
 	/* What the kernel still writes to cannot be freed: the memory stays, rather. */
-	if (ring->uring && let_land(ring) < 0)
+	if (let_land(ring) < 0)
 		return NULL;
 	while (ring->accepted)
 		ktls_conn_free(take_accepted(ring).conn);
 	while (ring->lanes)
 		ktls_lane_abandon(ring->lanes);
-	uring_pool_free(ring->pool);
-	uring_free(ring->uring);
+	ktls_door_close(ring);
 	free(ring->lent);
 	free(ring->unread);
 	free(ring);

@@ -10,9 +10,10 @@
  *   step.c     what each kind of op does when its connection can go on
  *   lane.c     a connection in a ring: what is in flight for it, what arrived
  *   timers.c   what is due when
+ *   door.c     io_uring, or epoll (loop.c)
  *
  * An op is tried whenever its connection could go on, by the same functions that serve a connection
- * without a ring, which never wait; what they want is then asked of io_uring.
+ * without a ring, which never wait; what they want is then asked of the door.
  */
 
 #include <assert.h>
@@ -78,7 +79,7 @@ struct ktls_task {
 	uint8_t kind;
 	bool ending;   /* as soon as nothing is in flight for it */
 	bool too_late; /* for CLOSE to wait any longer */
-	bool blocked;  /* the last send of one that does not wait */
+	bool blocked;  /* the last send, which did not wait: until the socket is writable */
 	uint8_t fruitless;
 	union {
 		struct {
@@ -111,6 +112,11 @@ union ktls_lane_control {
 	uint8_t bytes[CMSG_SPACE(sizeof(uint8_t))];
 };
 
+struct ktls_lane_poll {
+	int fd;
+	short events;
+};
+
 struct ktls_lane {
 	struct ktls_ring *ring;
 	struct ktls_conn *conn; /* NULL: freed; what is in flight is left */
@@ -118,15 +124,15 @@ struct ktls_lane {
 	struct ktls_lane *next_ready, *next_accepted;
 	struct ktls_task *task[_KTLS_DIRECTION_N]; /* the same one twice: it is both */
 	uint64_t flight[_KTLS_FLIGHT_N];
-	short polled[_KTLS_DIRECTION_N]; /* what the polls in flight wait for */
-	bool ready;			 /* is in the ring's list */
-	bool inside;			 /* the ring is in one of the connection's calls */
-	bool arrived;			 /* something did, and nobody has taken it */
-	bool ends;			 /* of a record in the kernel: its last bytes */
-	uint8_t type;			 /* the same: its type */
-	int arrived_res;		 /* with nothing in the buffer: 0 the end, or -errno */
-	int32_t buffer;			 /* of the ring's pool, or -1 */
-	uint32_t at, end;		 /* what is left in it */
+	struct ktls_lane_poll polled[_KTLS_DIRECTION_N]; /* by the polls in flight */
+	bool ready;					 /* is in the ring's list */
+	bool inside;	  /* the ring is in one of the connection's calls */
+	bool arrived;	  /* something did, and nobody has taken it */
+	bool ends;	  /* of a record in the kernel: its last bytes */
+	uint8_t type;	  /* the same: its type */
+	int arrived_res;  /* with nothing in the buffer: 0 the end, or -errno */
+	int32_t buffer;	  /* of the ring's pool, or -1 */
+	uint32_t at, end; /* what is left in it */
 	struct ktls_task *accepted_by;
 	struct ktls_config *kept_config;
 	uint8_t *kept; /* read by the send that is under way */
@@ -136,8 +142,9 @@ struct ktls_lane {
 };
 
 struct ktls_ring {
-	struct uring *uring;
+	struct uring *uring; /* NULL: the door is epoll's, and we move the bytes ourselves */
 	struct uring_pool *pool;
+	struct ktls_loop *loop; /* NULL: the door is io_uring's */
 	struct ktls_lane *lanes;
 	struct ktls_lane *ready, **ready_end;
 	struct ktls_lane *accepted, **accepted_end; /* not yet told of */
@@ -194,6 +201,18 @@ void ktls_task_landed(struct ktls_task *task, enum ktls_flight flight,
 
 /* step.c */
 void ktls_lane_run(struct ktls_lane *lane);
+
+/* door.c. Its error is ktls_ring_error()'s. */
+int ktls_door_open(struct ktls_ring *ring, enum ktls_ring_kind kind, unsigned int ops,
+		   uint32_t buffers);
+void ktls_door_set_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int ktls_door_start(struct ktls_ring *ring, const struct uring_request *request,
+		    uint64_t *ret_flight);
+void ktls_door_cancel(struct ktls_ring *ring, uint64_t flight);
+int ktls_door_wait(struct ktls_ring *ring, uint64_t deadline_ns, struct uring_event *events,
+		   unsigned int max, unsigned int *ret_n);
+int ktls_door_drain(struct ktls_ring *ring);
+void ktls_door_close(struct ktls_ring *ring);
 
 /* ring.c */
 uint64_t ktls_ring_tag(const void *of, enum ktls_flight flight);

@@ -53,15 +53,16 @@ static int step_receive(struct ktls_lane *lane, struct ktls_task *task)
 
 static int step_write(struct ktls_lane *lane, struct ktls_task *task)
 {
+	/* A read found that it has: nothing need be taken any more. */
+	bool failed = lane->conn->state == KTLS_STATE_FAILED;
 	int r;
 
 	if (lane->flight[KTLS_FLIGHT_SEND]) {
-		/* A read found that the connection has failed: it need not be taken any more. */
-		if (lane->conn->state == KTLS_STATE_FAILED)
+		if (failed)
 			ktls_lane_cancel(lane, KTLS_FLIGHT_SEND);
 		return IN_FLIGHT;
 	}
-	if (task->blocked)
+	if (task->blocked && !failed)
 		return KTLS_WANT_WRITE;
 	r = ktls_conn_stage(lane->conn, &task->write.cursor, &task->write.stage);
 	if (r || !task->write.stage.count)
@@ -84,7 +85,8 @@ static bool is_cold(int fd, uint64_t offset)
  * sendfile(2) waits for the disk, and every connection of the ring with it. So what is not in the
  * page cache is read there by the ring first, into memory that nobody reads, and whatever comes of
  * that, sendfile(2) is next. Of a file that was cold once all the rest is: to look at the end of a
- * piece would have the disk seek there. 0, IN_FLIGHT, or as uring_start().
+ * piece would have the disk seek there. Over epoll nobody reads for us. 0, IN_FLIGHT, or as
+ * uring_start().
  */
 static int warm(struct ktls_lane *lane, struct ktls_task *task)
 {
@@ -97,7 +99,7 @@ static int warm(struct ktls_lane *lane, struct ktls_task *task)
 		return 0;
 	if (len > KTLS_RING_TURN_BYTES)
 		len = KTLS_RING_TURN_BYTES;
-	if (!task->file.cold)
+	if (lane->ring->uring && !task->file.cold)
 		task->file.cold = is_cold(task->file.fd, at + len - 1) ||
 				  (!task->n && len > 1 && is_cold(task->file.fd, at));
 	if (!task->file.cold) {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "over_ring.h"
+#include "ring_kind.h"
 
 /* Here they are themselves. */
 #undef ktls_conn_freeze
@@ -37,7 +38,7 @@ static atomic_uint rings_n;
 /* Before any test counts descriptors. */
 __attribute__((constructor)) static void make_ring(void)
 {
-	const struct ktls_ring_options options = { .conns = CONNS };
+	const struct ktls_ring_options options = { .conns = CONNS, .kind = ring_kind() };
 
 	if (!ktls_ring_new(&ring, &options, sizeof(options)))
 		rings[rings_n++ % RINGS] = ring;

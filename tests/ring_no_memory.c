@@ -23,6 +23,7 @@
 #include <ktls/ktls.h>
 
 #include "refusing.h"
+#include "ring_kind.h"
 
 enum {
 	OPS = 1000000,
@@ -220,9 +221,10 @@ static void end(int i)
 
 int main(int argc, char **argv)
 {
+	const struct ktls_ring_options options = { .kind = ring_kind() };
 	unsigned long wanted = argc > 1 ? strtoul(argv[1], NULL, 10) : OPS;
 
-	if (ktls_ring_new(&ring, NULL, 0)) {
+	if (ktls_ring_new(&ring, &options, sizeof(options))) {
 		printf("%s: skipped\n", ktls_ring_error());
 		return SKIPPED;
 	}

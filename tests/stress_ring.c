@@ -27,6 +27,8 @@
 
 #include <ktls/ktls.h>
 
+#include "ring_kind.h"
+
 enum {
 	SECONDS = 2,
 	THREADS = 4,
@@ -439,7 +441,11 @@ static void run(struct worker *worker)
 
 static void *work(void *arg)
 {
-	const struct ktls_ring_options options = { .conns = 3 * PAIRS, .buffers = BUFFERS };
+	const struct ktls_ring_options options = {
+		.conns = 3 * PAIRS,
+		.buffers = BUFFERS,
+		.kind = ring_kind(),
+	};
 	struct worker *worker = arg;
 	int r = ktls_ring_new(&worker->ring, &options, sizeof(options));
 
@@ -493,8 +499,9 @@ static void wake_all(unsigned int threads)
 
 static int is_missing(void)
 {
+	const struct ktls_ring_options options = { .kind = ring_kind() };
 	struct ktls_ring *ring;
-	int r = ktls_ring_new(&ring, NULL, 0);
+	int r = ktls_ring_new(&ring, &options, sizeof(options));
 
 	if (!r)
 		ktls_ring_free(ring);

@@ -131,7 +131,9 @@ Test(op_files, two_that_come_from_a_disk_both_get_on)
 {
 	ktls_sys.preadv2 = is_on_the_disk;
 	both_get_on();
-	cr_assert_eq(looked, 2, "a file is looked at until it was cold once");
+	/* Over epoll nobody could read them for us. */
+	cr_assert_eq(looked, ktls_ring_get_kind(ring) == KTLS_RING_EPOLL ? 0 : 2,
+		     "a file is looked at until it was cold once");
 }
 
 Test(op_files, one_that_was_cancelled_or_too_late_says_exactly_how_much_went)
@@ -469,10 +471,11 @@ Test(op_failures, a_bad_record_while_a_send_is_under_way_spoils_no_byte_of_it)
 	cr_assert_eq(turns_end(ring, &read), -KTLS_E_BAD_RECORD);
 	write_with_others(&pair, others, writes);
 
-	/* What was on its way arrives as it was, and then no more. */
+	/* What was on its way arrives as it was, and then no more, but an alert where none was. */
 	do {
 		r = ktls_conn_read(pair.conn[1], bytes, sizeof(bytes), KTLS_NOW, &n);
-		cr_assert(!r || r == KTLS_WANT_READ, "%s", ktls_conn_error(pair.conn[1]));
+		cr_assert(!r || r == KTLS_WANT_READ || r == -KTLS_E_ALERT, "%s",
+			  ktls_conn_error(pair.conn[1]));
 		for (size_t i = 0; i < n; i++)
 			cr_assert_eq(bytes[i], kit_byte(got + i));
 		got += n;
@@ -519,12 +522,24 @@ static long sleeps(void)
 	return usage.ru_nvcsw;
 }
 
-/* One has read a byte of what came, whose rest lies in the only buffer. */
-Test(op_failures, who_waits_for_a_buffer_of_the_rings_does_not_spin)
+/* With bytes for two, and a buffer for the other one. */
+static void expect_a_pause(struct ktls_ring *tight, struct ktls_conn *holder)
 {
 	enum {
 		WAIT_MS = 800,
 		SLEEPS_MIN = 10,
+	};
+	long before = sleeps();
+
+	cr_assert_eq(turns_wait(tight, ktls_deadline_in(WAIT_MS)), 0);
+	cr_assert_geq(sleeps() - before, SLEEPS_MIN);
+	cr_assert_eq(ktls_ring_remove(tight, holder), -EBUSY);
+}
+
+/* One has read a byte of what came, whose rest lies in the only buffer. */
+Test(op_failures, who_waits_for_a_buffer_of_the_rings_does_not_spin)
+{
+	enum {
 		LEN = 100
 	};
 	const struct pair_options options = { .cipher = -1, .configure = be_plain };
@@ -532,7 +547,6 @@ Test(op_failures, who_waits_for_a_buffer_of_the_rings_does_not_spin)
 	struct pair pairs[2] = { pair_open(&options), pair_open(&options) };
 	struct turns_op reads[2] = { { .end = 0 } }, write = { .end = 0 };
 	uint8_t bytes[LEN];
-	long before;
 
 	for (int i = 0; i < 4; i++)
 		cr_assert(!ktls_ring_add(tight, pairs[i / 2].conn[i % 2]));
@@ -544,10 +558,9 @@ Test(op_failures, who_waits_for_a_buffer_of_the_rings_does_not_spin)
 	cr_assert(!ktls_op_write(turns_op(&write), pairs[1].conn[0], much, LEN, KTLS_FOREVER));
 	cr_assert_eq(turns_end(tight, &write), 0);
 
-	before = sleeps();
-	cr_assert_eq(turns_wait(tight, ktls_deadline_in(WAIT_MS)), 0);
-	cr_assert_geq(sleeps() - before, SLEEPS_MIN);
-	cr_assert_eq(ktls_ring_remove(tight, pairs[0].conn[1]), -EBUSY);
+	/* Over epoll there are none, and nobody waits. */
+	if (ktls_ring_get_kind(tight) == KTLS_RING_IO_URING)
+		expect_a_pause(tight, pairs[0].conn[1]);
 
 	cr_assert(!ktls_op_read(turns_op(&reads[0]), pairs[0].conn[1], bytes, LEN, KTLS_FOREVER));
 	cr_assert(!turns_end(tight, &reads[0]) && reads[0].event.n == LEN - 1);

@@ -4,15 +4,11 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -71,32 +67,6 @@ Test(ring, options_that_end_early_have_defaults_behind_them)
 Test(ring, the_most_connections_fit)
 {
 	ktls_ring_free(turns_ring(KTLS_RING_CONNS_MAX, 1));
-}
-
-static void forbid_rings(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog program = { .len = sizeof(code) / sizeof(*code), .filter = code };
-
-	cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-	cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
-}
-
-Test(ring, where_a_filter_forbids_io_uring_it_says_so)
-{
-	struct ktls_ring *ring = NULL;
-
-	ringing_require();
-	forbid_rings();
-
-	cr_assert_eq(ktls_ring_new(&ring, NULL, 0), -EPERM);
-	cr_assert_null(ring);
-	cr_assert_not_null(strstr(ktls_ring_error(), "seccomp"), "%s", ktls_ring_error());
 }
 
 /* -- Connections -- */

@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "tests/ring_kind.h"
 #include "tests/ringing.h"
 #include "tests/turns.h"
 
@@ -14,11 +15,16 @@ enum {
 
 struct ktls_ring *turns_ring(uint32_t conns, uint32_t buffers)
 {
-	const struct ktls_ring_options options = { .conns = conns, .buffers = buffers };
+	const struct ktls_ring_options options = {
+		.conns = conns,
+		.buffers = buffers,
+		.kind = ring_kind(),
+	};
 	struct ktls_ring *ring = NULL;
 	int r;
 
-	ringing_require();
+	if (options.kind == KTLS_RING_IO_URING)
+		ringing_require();
 	r = ktls_ring_new(&ring, &options, sizeof(options));
 	cr_assert(!r, "%s: %s", ktls_strerrorname(r), ktls_ring_error());
 	return ring;

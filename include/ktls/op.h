@@ -61,7 +61,7 @@ int ktls_op_writev(struct ktls_op *op, struct ktls_conn *conn, const struct iove
 		   uint64_t deadline_ns);
 
 /* ktls_conn_sendfile(); the file stays open until the event. Others get their turn in between, and
- * while its disk is read. */
+ * over io_uring while its disk is read. */
 int ktls_op_sendfile(struct ktls_op *op, struct ktls_conn *conn, int file_fd, uint64_t offset,
 		     uint64_t len, uint64_t deadline_ns);
 
@@ -86,7 +86,7 @@ int ktls_op_shutdown_and_close(struct ktls_op *op, struct ktls_conn *conn, uint6
 int ktls_op_accept(struct ktls_op *op, struct ktls_ring *ring, struct ktls_listener *listener);
 
 /* Once the descriptor has one of poll(2)'s events, or an error, which are n. Not a socket of a
- * connection in a ring. */
+ * connection in a ring. It stays open until then. */
 int ktls_op_poll(struct ktls_op *op, struct ktls_ring *ring, int fd, short events,
 		 uint64_t deadline_ns);
 

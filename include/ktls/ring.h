@@ -6,7 +6,8 @@
  * Many connections in one thread, over io_uring(7). Operations (op.h) are started, and their events
  * are pulled: one ktls_ring_wait() hands everything that was started to the kernel and takes
  * everything that is done, in one system call. What TLS asks for in between (KeyUpdate, tickets,
- * alerts, the limits of keys) happens as without a ring.
+ * alerts, the limits of keys) happens as without a ring. Where io_uring is forbidden or missing, as
+ * in many containers, it is done over epoll(7), with system calls for each read and write.
  *
  * Thread rule: a ring, the connections in it and their ops belong to the thread that made it; only
  * ktls_ring_wake() is for others. A child of fork() must leave them alone. Nothing but the _new and
@@ -26,6 +27,13 @@ extern "C" {
 struct ktls_op;
 struct ktls_ring;
 
+enum ktls_ring_kind {
+	KTLS_RING_ANY = 0, /* io_uring; epoll where that is forbidden or missing */
+	KTLS_RING_IO_URING,
+	KTLS_RING_EPOLL,
+	_KTLS_RING_KIND_N,
+};
+
 enum ktls_ring_limit {
 	KTLS_RING_CONNS_MAX = 1 << 18,
 	KTLS_RING_BUFFERS_MAX = 1 << 15,
@@ -35,20 +43,25 @@ enum ktls_ring_limit {
 struct ktls_ring_options {
 	uint32_t conns;	  /* at once, at most; default 1024, at most KTLS_RING_CONNS_MAX */
 	uint32_t buffers; /* of 17 KiB, for what arrives; a power of two; default 64, at most
-			     KTLS_RING_BUFFERS_MAX. A connection at rest holds none. */
+			     KTLS_RING_BUFFERS_MAX. A connection at rest holds none. Over
+			     epoll there are none. */
+	uint32_t kind;	  /* enum ktls_ring_kind */
 };
 
 /*
  * Makes a ring for this thread; options may be NULL, `size` is theirs as the caller knows it.
- * -EINVAL; -ENOMEM: RLIMIT_MEMLOCK may be too small; -EMFILE; -ENOSYS, -EPERM: there is no io_uring
- * for this process; see ktls_ring_error().
+ * -EINVAL; -ENOMEM: RLIMIT_MEMLOCK may be too small; -EMFILE, -ENFILE; of KTLS_RING_IO_URING also
+ * -ENOSYS, -EPERM, -EOPNOTSUPP: there is none for this process; see ktls_ring_error().
  */
 int ktls_ring_new(struct ktls_ring **ret_ring, const struct ktls_ring_options *options,
 		  size_t size);
 
-/* Why the last ktls_ring_new() of this thread failed, and what to do, in words; "" if it did not.
- * Until the next one. */
+/* Why the last ktls_ring_new() of this thread failed, or took epoll where it was free to take
+ * io_uring, and what to do, in words; else "". Until the next one. */
 const char *ktls_ring_error(void);
+
+/* KTLS_RING_IO_URING or KTLS_RING_EPOLL; of NULL KTLS_RING_ANY. */
+enum ktls_ring_kind ktls_ring_get_kind(const struct ktls_ring *ring);
 
 /*
  * Cancels whatever goes on and waits for it; ops end without an event, and are all zeros before
