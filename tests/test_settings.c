@@ -40,6 +40,7 @@ Test(unit, options_and_defaults)
 	cr_expect_str_eq(settings.listen, ":2");
 	cr_expect_str_eq(settings.root, ".");
 	cr_expect_str_eq(settings.offload, "auto");
+	cr_expect_str_eq(settings.engine, "auto");
 	cr_expect_str_eq(settings.everyone.certs[0], "a");
 	cr_expect_str_eq(settings.everyone.keys[0], "b");
 	cr_expect(settings.verbose && !settings.self_signed && !settings.check);

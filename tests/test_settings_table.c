@@ -49,6 +49,8 @@ Test(unit, values_and_what_is_allowed)
 		{ "offload", "required", 0, "" },
 		{ "offload", "Both", -EINVAL,
 		  "file:7: offload: \"Both\" is none of auto, off, tx, rx, both, required\n" },
+		{ "engine", "epoll", 0, "" },
+		{ "engine", "aio", -EINVAL, "engine: \"aio\" is none of auto, io_uring, epoll\n" },
 		{ "threads", "256", 0, "" },
 		{ "threads", "0", 0, "" },
 		{ "connections", "0", -EINVAL,

@@ -183,11 +183,20 @@ static int announce(const struct serve *serve)
 	return 0;
 }
 
+/* As the table of settings allows. */
+static enum ktls_ring_kind engine_of(const char *word)
+{
+	if (!strcmp(word, "auto"))
+		return KTLS_RING_ANY;
+	return strcmp(word, "epoll") ? KTLS_RING_IO_URING : KTLS_RING_EPOLL;
+}
+
 static int start(struct serve *serve)
 {
 	const struct settings *settings = &serve->settings;
 	const struct session_site site = {
 		.root_fd = serve->root_fd,
+		.engine = engine_of(settings->engine),
 		.mime = serve->mime,
 		.access = settings->access_log ? &serve->access : NULL,
 		.connections = settings->connections,
@@ -210,6 +219,8 @@ static int start(struct serve *serve)
 	if (r)
 		return tool_fail(TOOL_EXIT_FAILED, command, "starting threads: %s",
 				 *why ? why : ktls_strerror(r));
+	if (*why)
+		tool_fail(0, command, "it runs on epoll: %s", why);
 	return 0;
 }
 

@@ -215,19 +215,23 @@ static int set_up(struct server *server, int stop_fd, const char **ret_why)
 	struct session_site *site = server->shop.site;
 	const struct ktls_ring_options options = {
 		.conns = site->connections + SERVER_LIMIT_SLACK,
+		.kind = site->engine,
 	};
 	int r = ktls_ring_new(&server->shop.ring, &options, sizeof(options));
 
-	if (r) {
-		*ret_why = ktls_ring_error();
+	*ret_why = ktls_ring_error();
+	if (r)
 		return r;
-	}
 	look_at_clock(server);
 	r = session_shop_init(&server->shop);
 	if (!r)
 		r = ktls_op_poll(&server->stop_op, server->shop.ring, stop_fd, POLLIN,
 				 KTLS_FOREVER);
-	return r ? r : accept_on(server);
+	if (!r)
+		r = accept_on(server);
+	if (r)
+		*ret_why = "";
+	return r;
 }
 
 int server_new(struct server **ret_server, struct session_site *site, int stop_fd,

@@ -19,8 +19,9 @@ enum server_limit {
 
 struct server;
 
-/* The calling thread's. The site's listener and `stop_fd` stay the caller's. -errno: *ret_why is
- * why there can be no ring, in words, static or the thread's; or "". */
+/* The calling thread's. The site's listener and `stop_fd` stay the caller's. 0 or -errno; *ret_why
+ * is why there can be no ring, or none over io_uring where the site lets us choose, in words,
+ * static or the thread's; or "". */
 int server_new(struct server **ret_server, struct session_site *site, int stop_fd,
 	       const char **ret_why);
 struct server *server_free(struct server *server);

@@ -31,6 +31,7 @@ struct session_site {
 	struct access_file *access;	/* or NULL */
 	const struct mime *mime;
 	int root_fd;
+	enum ktls_ring_kind engine;
 	unsigned int connections;	      /* at once, of each thread */
 	unsigned int connections_per_address; /* 0: any number */
 	uint64_t handshake_ms;

@@ -36,6 +36,7 @@ struct settings {
 	char *root;
 	char *ticket_file;
 	char *offload;
+	char *engine;
 	char *metrics;
 	char *user;
 	char *access_log;

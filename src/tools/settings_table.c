@@ -49,6 +49,15 @@ const struct setting settings_table[SETTINGS_TABLE_N] = {
 	  .argument = "WHEN",
 	  .help = "which records the kernel protects: auto (default), off, tx,\n"
 		  "rx, both (where it can), required (or no connection)" },
+	{ .name = "engine",
+	  .kind = SETTING_CHOICE,
+	  .offset = FIELD(engine),
+	  .value = "auto",
+	  .choices = { "auto", "io_uring", "epoll" },
+	  .fixed = true,
+	  .argument = "WHAT",
+	  .help = "what it runs on: io_uring, epoll, or auto (default): io_uring,\n"
+		  "and epoll where that is forbidden or missing" },
 	{ .name = "metrics",
 	  .kind = SETTING_ADDRESS,
 	  .offset = FIELD(metrics),

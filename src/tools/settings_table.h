@@ -19,7 +19,7 @@ enum setting_kind {
 };
 
 enum settings_table_limit {
-	SETTINGS_TABLE_N = 20,
+	SETTINGS_TABLE_N = 21,
 	SETTINGS_TABLE_CHOICES = 8,
 };
 

@@ -46,7 +46,7 @@ int workers_init(struct workers *workers, unsigned int n, struct ktls_config *co
 int workers_set_config(struct workers *workers, struct ktls_config *config);
 
 /* Starts them all, each with a copy of the site but for what is its own, and returns when they
- * serve. -errno: none runs; *ret_why as server_new(), static or the workers'. */
+ * serve. 0; -errno: none runs. *ret_why as server_new(), static or the workers'. */
 int workers_start(struct workers *workers, const struct session_site *site, const char **ret_why);
 
 /* Ends them and adds up *ret_requests and *ret_bytes. 0, or the first's -errno. */
