@@ -2,6 +2,7 @@
 
 /* Which bytes a Range field asks for, as a table. */
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -123,4 +124,58 @@ Test(unit, parts_are_never_more_than_the_whole)
 			sum += ranges.range[i].len;
 		cr_assert_leq(sum, 10, "%s", value);
 	}
+}
+
+Test(unit, what_an_answer_says_that_it_is_a_part_of)
+{
+	static const struct {
+		const char *value;
+		int r;
+		struct http_content_range range;
+	} table[] = {
+		{ "bytes 0-9/10", 0, { 0, 10, 10 } },
+		{ "BYTES 5-9/10", 0, { 5, 5, 10 } },
+		{ "bytes 5-7/10", 0, { 5, 3, 10 } },
+		{ "bytes 5-7/*", 0, { 5, 3, HTTP_SIZE_UNKNOWN } },
+		{ "bytes */10", 0, { 0, 0, 10 } },
+		{ "bytes */*", -EBADMSG, { 0 } },
+		{ "bytes 5-10/10", -EBADMSG, { 0 } },
+		{ "bytes 7-5/10", -EBADMSG, { 0 } },
+		{ "bytes 5-/10", -EBADMSG, { 0 } },
+		{ "bytes -5/10", -EBADMSG, { 0 } },
+		{ "bytes 5-7", -EBADMSG, { 0 } },
+		{ "bytes 5-7/", -EBADMSG, { 0 } },
+		{ "bytes 5-7/10x", -EBADMSG, { 0 } },
+		{ "bytes=5-7/10", -EBADMSG, { 0 } },
+		{ "bytes 0-18446744073709551615/*", -EBADMSG, { 0 } },
+		{ "bytes 0-99999999999999999999/*", -EBADMSG, { 0 } },
+		{ "lines 5-7/10", -EBADMSG, { 0 } },
+		{ "", -EBADMSG, { 0 } },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct http_content_range range = { 0 };
+
+		cr_expect_eq(http_content_range_parse(table[i].value, &range), table[i].r, "%s",
+			     table[i].value);
+		cr_expect(range.offset == table[i].range.offset &&
+				  range.len == table[i].range.len &&
+				  range.size == table[i].range.size,
+			  "%s", table[i].value);
+	}
+}
+
+Test(unit, lengths)
+{
+	uint64_t len = 7;
+
+	cr_expect_eq(http_length_parse("18446744073709551614", &len), 0);
+	cr_expect_eq(len, UINT64_MAX - 1);
+	cr_expect_eq(http_length_parse("0", &len), 0);
+	cr_expect_eq(len, 0);
+	cr_expect_eq(http_length_parse("18446744073709551615", &len), -EBADMSG);
+	cr_expect_eq(http_length_parse("-1", &len), -EBADMSG);
+	cr_expect_eq(http_length_parse("1, 1", &len), -EBADMSG);
+	cr_expect_eq(http_length_parse("", &len), -EBADMSG);
+	cr_expect_eq(len, 0);
 }

@@ -35,6 +35,10 @@ static const struct field fields[_HTTP_FIELD_N] = {
 	[HTTP_FIELD_CONTENT_LENGTH] = { "Content-Length", true, false },
 	[HTTP_FIELD_TRANSFER_ENCODING] = { "Transfer-Encoding", false, false },
 	[HTTP_FIELD_LOCATION] = { "Location", true, false },
+	[HTTP_FIELD_ETAG] = { "ETag", true, false },
+	[HTTP_FIELD_LAST_MODIFIED] = { "Last-Modified", true, false },
+	[HTTP_FIELD_DATE] = { "Date", true, false },
+	[HTTP_FIELD_CONTENT_RANGE] = { "Content-Range", true, false },
 };
 
 struct http_found {

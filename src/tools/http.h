@@ -47,6 +47,10 @@ enum http_field {
 	HTTP_FIELD_CONTENT_LENGTH,
 	HTTP_FIELD_TRANSFER_ENCODING,
 	HTTP_FIELD_LOCATION,
+	HTTP_FIELD_ETAG,
+	HTTP_FIELD_LAST_MODIFIED,
+	HTTP_FIELD_DATE,
+	HTTP_FIELD_CONTENT_RANGE,
 	_HTTP_FIELD_N,
 };
 
@@ -129,6 +133,20 @@ struct http_ranges {
  */
 enum http_range_kind http_range_parse(const char *value, uint64_t size,
 				      struct http_ranges *ret_ranges);
+
+#define HTTP_SIZE_UNKNOWN UINT64_MAX
+
+struct http_content_range {
+	uint64_t offset;
+	uint64_t len;  /* 0: none of it, 416 */
+	uint64_t size; /* of the whole, or HTTP_SIZE_UNKNOWN */
+};
+
+/* The value of a Content-Range field (RFC 9110 14.4). -EBADMSG: none, or it contradicts itself. */
+int http_content_range_parse(const char *value, struct http_content_range *ret_range);
+
+/* The value of a Content-Length field. -EBADMSG. */
+int http_length_parse(const char *value, uint64_t *ret_len);
 
 /* "Not Found". */
 const char *http_status_text(unsigned int status);

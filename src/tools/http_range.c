@@ -2,6 +2,7 @@
 
 /* Ranges of bytes (RFC 9110 14.1, 14.2), and which of them are obeyed. */
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -105,4 +106,64 @@ enum http_range_kind http_range_parse(const char *value, uint64_t size,
 		return HTTP_RANGE_UNSATISFIABLE;
 	*ret_ranges = ranges;
 	return HTTP_RANGE_PARTS;
+}
+
+/* A number that can be counted on: neither saturated nor what stands for "unknown". */
+static bool read_exact(const char **text, uint64_t *ret_number)
+{
+	return read_number(text, ret_number) && *ret_number < HTTP_SIZE_UNKNOWN;
+}
+
+static bool read_size(const char **text, uint64_t *ret_size)
+{
+	if (*(*text)++ != '/')
+		return false;
+	if (**text != '*')
+		return read_exact(text, ret_size);
+	++*text;
+	*ret_size = HTTP_SIZE_UNKNOWN;
+	return true;
+}
+
+/* "*" of an answer that has none of it, or "FIRST-LAST". */
+static bool read_extent(const char **text, struct http_content_range *range)
+{
+	uint64_t last;
+
+	range->offset = range->len = 0;
+	if (**text == '*') {
+		++*text;
+		return true;
+	}
+	if (!read_exact(text, &range->offset) || *(*text)++ != '-' || !read_exact(text, &last) ||
+	    last < range->offset)
+		return false;
+	range->len = last - range->offset + 1;
+	return true;
+}
+
+int http_content_range_parse(const char *value, struct http_content_range *ret_range)
+{
+	static const char unit[] = "bytes ";
+	const char *at = value + strlen(unit);
+	struct http_content_range range;
+
+	if (strncasecmp(value, unit, strlen(unit)) || !read_extent(&at, &range) ||
+	    !read_size(&at, &range.size) || *at)
+		return -EBADMSG;
+	/* An unknown size may hold anything; none of an unknown size says nothing. */
+	if (range.size == HTTP_SIZE_UNKNOWN ? !range.len : range.offset + range.len > range.size)
+		return -EBADMSG;
+	*ret_range = range;
+	return 0;
+}
+
+int http_length_parse(const char *value, uint64_t *ret_len)
+{
+	uint64_t len;
+
+	if (!read_exact(&value, &len) || *value)
+		return -EBADMSG;
+	*ret_len = len;
+	return 0;
 }
