@@ -21,7 +21,7 @@ static char name_rotate[] = "ktls rotate";
 
 static const struct command commands[] = {
 	{ "serve", name_serve, serve_main, "serve the files of a directory over HTTPS" },
-	{ "get", name_get, get_main, "fetch a file over HTTPS" },
+	{ "get", name_get, get_main, "fetch files over HTTPS" },
 	{ "probe", name_probe, probe_main, "say what this kernel's TLS can do, and why not" },
 	{ "rotate", name_rotate, rotate_main, "make or rotate a file of session ticket keys" },
 };

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <ktls/ktls.h>
@@ -29,6 +30,7 @@ enum tool_exit {
 	TOOL_EXIT_PARTIAL = 18,	  /* the body was cut off */
 	TOOL_EXIT_STATUS = 22,	  /* HTTP said no */
 	TOOL_EXIT_WRITE = 23,	  /* the output cannot be written */
+	TOOL_EXIT_READ = 26,	  /* the list of URLs cannot be read */
 	TOOL_EXIT_TIMEOUT = 28,	  /* the time given was not enough */
 	TOOL_EXIT_HANDSHAKE = 35, /* TLS could not be agreed on */
 	TOOL_EXIT_TRANSFER = 56,  /* TLS or HTTP broke afterwards */
@@ -73,6 +75,12 @@ static inline int tool_fd_steal(int *fd)
 
 	*fd = -EBADF;
 	return stolen;
+}
+
+static inline void tool_free(char **text)
+{
+	free(*text);
+	*text = NULL;
 }
 
 static inline void tool_config_unref(struct ktls_config **config)

@@ -35,7 +35,7 @@ http {{
 	scgi_temp_path {directory}/nginx-scgi;
 	ssl_certificate {directory}/{identity}.pem;
 	ssl_certificate_key {directory}/{identity}.key;
-	root {directory};
+	root {root};
 	sendfile on;
 	server {{
 		listen 127.0.0.1:{port} ssl;
@@ -60,13 +60,13 @@ def suite_line(protocol, cipher):
     return 'ssl_ciphers %s;' % kit.CIPHERS[cipher]['1.2']
 
 
-def start(protocol, cipher='AES-128-GCM', identity='ec', suite=None):
+def start(protocol, cipher='AES-128-GCM', identity='ec', suite=None, root=None):
     kit.identity(identity)
 
     def arguments(port):
         conf = kit.new_path('nginx-conf')
         conf.write_text(MAIN.format(directory=kit.directory, port=port, protocol=protocol,
-                                    identity=identity,
+                                    identity=identity, root=root or kit.directory,
                                     suite=suite or suite_line(protocol, cipher)))
         return [PROGRAM, '-p', kit.directory, '-e', 'stderr', '-c', conf]
 
