@@ -16,7 +16,6 @@
  * and wait for nothing. Thread rule: as the socket's; one writer and one reader at a time.
  */
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -112,21 +111,7 @@ int kern_seq(int fd, enum ktls_direction direction, unsigned int protocol, unsig
  */
 int kern_send(int fd, uint8_t type, const struct iovec *iov, int iovcnt, size_t *ret_n);
 
-/*
- * sendfile(2) has no MSG_NOSIGNAL. Where the peer is gone it raises SIGPIPE, also when it answers
- * that bytes were taken (sk_stream_error()): so whatever it answers, the signal is held back in
- * this thread, once around all calls of a kind, and then taken away; one that was pending before is
- * the program's own and stays. Zeros: not held. _release: twice is fine.
- */
-struct kern_sigpipe {
-	sigset_t before;
-	bool held, was_pending;
-};
-
-void kern_sigpipe_hold(struct kern_sigpipe *sigpipe);
-void kern_sigpipe_release(struct kern_sigpipe *sigpipe);
-
-/* Sends a range of a file as data, with SIGPIPE held; at its end *ret_n is 0. */
+/* Sends a range of a file as data, with SIGPIPE held (base/sigpipe.h); at its end *ret_n is 0. */
 int kern_send_file(int fd, int file_fd, uint64_t offset, size_t len, size_t *ret_n);
 
 /* TCP sends what it has, as far as the peer's window lets it. */

@@ -12,12 +12,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/types.h>
-#include <time.h>
 
 #include <linux/tcp.h>
 #include <linux/tls.h>
@@ -118,50 +116,6 @@ int kern_send(int fd, uint8_t type, const struct iovec *iov, int iovcnt, size_t 
 	if (type == KERN_RECORD_DATA)
 		return send_data(fd, iov, iovcnt, ret_n);
 	return send_control(fd, type, iov, iovcnt, ret_n);
-}
-
-static bool sigpipe_is_ignored(void)
-{
-	struct sigaction action;
-
-	return !sigaction(SIGPIPE, NULL, &action) && action.sa_handler == SIG_IGN;
-}
-
-static sigset_t only_sigpipe(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGPIPE);
-	return set;
-}
-
-void kern_sigpipe_hold(struct kern_sigpipe *sigpipe)
-{
-	const sigset_t set = only_sigpipe();
-	sigset_t pending;
-
-	if (sigpipe->held || sigpipe_is_ignored())
-		return;
-	sigemptyset(&pending);
-	pthread_sigmask(SIG_BLOCK, &set, &sigpipe->before);
-	if (sigismember(&sigpipe->before, SIGPIPE))
-		sigpending(&pending);
-	sigpipe->was_pending = sigismember(&pending, SIGPIPE);
-	sigpipe->held = true;
-}
-
-void kern_sigpipe_release(struct kern_sigpipe *sigpipe)
-{
-	static const struct timespec now;
-	const sigset_t set = only_sigpipe();
-
-	if (!sigpipe->held)
-		return;
-	if (!sigpipe->was_pending)
-		sigtimedwait(&set, NULL, &now);
-	pthread_sigmask(SIG_SETMASK, &sigpipe->before, NULL);
-	sigpipe->held = false;
 }
 
 int kern_send_file(int fd, int file_fd, uint64_t offset, size_t len, size_t *ret_n)

@@ -18,6 +18,7 @@
 
 #include "base/fd.h"
 #include "base/secret.h"
+#include "base/sigpipe.h"
 #include "base/sized.h"
 #include "config.h"
 #include "conn.h"
@@ -394,11 +395,11 @@ int ktls_conn_set_fd(struct ktls_conn *conn, int fd)
  * SIGPIPE (6.12, 7.2). */
 void ktls_conn_close_fd(struct ktls_conn *conn)
 {
-	_cleanup_(kern_sigpipe_release) struct kern_sigpipe sigpipe = { .held = false };
+	_cleanup_(ktls_sigpipe_release) struct ktls_sigpipe sigpipe = { .held = false };
 	const struct ktls_protect *protect = conn->half[KTLS_TX].protect;
 
 	if (protect && protect->protection == KTLS_PROTECTION_KERNEL)
-		kern_sigpipe_hold(&sigpipe);
+		ktls_sigpipe_hold(&sigpipe);
 	ktls_fd_close(&conn->fd);
 }
 

@@ -10,6 +10,7 @@
 #include <ktls/socket.h>
 
 #include "base/secret.h"
+#include "base/sigpipe.h"
 #include "base/sys.h"
 #include "config.h"
 #include "conn.h"
@@ -368,7 +369,7 @@ struct file_range {
 };
 
 /* As much as may go at once. 0 with something left: again. */
-static int sendfile_some(struct ktls_conn *conn, struct kern_sigpipe *sigpipe,
+static int sendfile_some(struct ktls_conn *conn, struct ktls_sigpipe *sigpipe,
 			 struct file_range *range)
 {
 	uint64_t n = 0, part = range->len - range->done, allowed;
@@ -378,7 +379,7 @@ static int sendfile_some(struct ktls_conn *conn, struct kern_sigpipe *sigpipe,
 	if (r)
 		return r < 0 ? ktls_conn_fail_io(conn, r, "sending a file") : r;
 	if (conn->half[KTLS_TX].protect != &ktls_protect_user)
-		kern_sigpipe_hold(sigpipe);
+		ktls_sigpipe_hold(sigpipe);
 	allowed = ktls_pace_next(conn);
 	if (allowed > range->turn - range->done)
 		allowed = range->turn - range->done;
@@ -396,7 +397,7 @@ static int sendfile_some(struct ktls_conn *conn, struct kern_sigpipe *sigpipe,
 }
 
 /* Until all is accepted, it must wait, or has had its turn. */
-static int sendfile_on(struct ktls_conn *conn, struct kern_sigpipe *sigpipe,
+static int sendfile_on(struct ktls_conn *conn, struct ktls_sigpipe *sigpipe,
 		       struct file_range *range)
 {
 	int r;
@@ -427,7 +428,7 @@ static void end_sendfile(struct ktls_conn *conn, const struct file_range *range)
 int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
 		       uint64_t deadline_ns, uint64_t *ret_n)
 {
-	_cleanup_(kern_sigpipe_release) struct kern_sigpipe sigpipe = { .held = false };
+	_cleanup_(ktls_sigpipe_release) struct ktls_sigpipe sigpipe = { .held = false };
 	struct ktls_waiter waiter = { .deadline_ns = deadline_ns };
 	struct file_range range = { file_fd, offset, len, .turn = UINT64_MAX };
 	int r;
@@ -452,7 +453,7 @@ int ktls_conn_sendfile(struct ktls_conn *conn, int file_fd, uint64_t offset, uin
 int ktls_conn_sendfile_turn(struct ktls_conn *conn, int file_fd, uint64_t offset, uint64_t len,
 			    uint64_t turn, uint64_t *ret_n)
 {
-	_cleanup_(kern_sigpipe_release) struct kern_sigpipe sigpipe = { .held = false };
+	_cleanup_(ktls_sigpipe_release) struct ktls_sigpipe sigpipe = { .held = false };
 	struct file_range range = { file_fd, offset, len, .turn = turn };
 	int r = begin_sendfile(conn, file_fd, offset, len);
 

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include <ktls/buffer.h>
 #include <ktls/error.h>
 
 #include "loop.h"
@@ -36,7 +37,7 @@ void ktls_door_set_error(const char *format, ...)
 
 static int open_uring(struct ktls_ring *ring, unsigned int ops, uint32_t buffers)
 {
-	const struct uring_options options = { .ops = ops };
+	const struct uring_options options = { .ops = ops, .buffers = KTLS_BUFFER_REGISTERED_MAX };
 	unsigned int reason = 0;
 	int r = uring_new(&ring->uring, &options, &reason);
 

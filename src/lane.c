@@ -72,6 +72,9 @@ void ktls_lane_drop(struct ktls_lane *lane)
 
 	if (lane->conn)
 		lane->conn->lane = NULL;
+	for (int d = 0; d < _KTLS_DIRECTION_N; d++)
+		if (lane->task[d])
+			lane->task[d]->buffer = uring_buffer_unref(lane->task[d]->buffer);
 	give_buffer(lane);
 	give_kept(lane);
 	if (lane->next)
@@ -332,6 +335,12 @@ int ktls_lane_want(struct ktls_lane *lane, const struct ktls_task *task, int wan
 	return r;
 }
 
+static bool is_registered(const struct ktls_lane *lane, const struct ktls_task *task)
+{
+	return task->buffer && task->buffer->registered && task->write.stage.count == 1 &&
+	       task->deadline_ns != KTLS_NOW && ktls_conn_is_kernels(lane->conn, KTLS_TX);
+}
+
 int ktls_lane_send(struct ktls_lane *lane, struct ktls_task *task)
 {
 	const struct ktls_stage *stage = &task->write.stage;
@@ -344,7 +353,12 @@ int ktls_lane_send(struct ktls_lane *lane, struct ktls_task *task)
 
 	if (task->deadline_ns == KTLS_NOW)
 		request.arg |= MSG_DONTWAIT;
-	if (stage->count > 1) {
+	if (is_registered(lane, task)) {
+		request.kind = URING_WRITE;
+		request.arg = 0;
+		request.offset = UINT64_MAX;
+		request.buffer = task->buffer;
+	} else if (stage->count > 1) {
 		task->write.msg = (struct msghdr){
 			.msg_iov = task->write.stage.pieces,
 			.msg_iovlen = (size_t)stage->count,
@@ -476,7 +490,7 @@ void ktls_lane_landed(struct ktls_lane *lane, enum ktls_flight flight,
 	case KTLS_FLIGHT_FILE:
 	case _KTLS_FLIGHT_N:
 	case KTLS_FLIGHT_ACCEPT:
-	case KTLS_FLIGHT_POLL:
+	case KTLS_FLIGHT_ONE:
 		break;
 	}
 	ktls_lane_wake(lane);

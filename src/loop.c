@@ -303,18 +303,33 @@ static int32_t send_now(const struct uring_request *request)
 	return n < 0 ? -errno : (int32_t)n;
 }
 
+/* As sendfile(2), it waits for the disk. */
+static int32_t read_now(const struct uring_request *request)
+{
+	const struct iovec iov = { .iov_base = request->data, .iov_len = request->len };
+	ssize_t n;
+
+	do
+		n = ktls_sys.preadv(request->fd, &iov, 1, (off_t)request->offset);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : (int32_t)n;
+}
+
 int ktls_loop_start(struct ktls_loop *loop, const struct uring_request *request, uint64_t *ret_op)
 {
 	bool sends = request->kind == URING_SEND || request->kind == URING_SENDMSG;
+	bool reads = request->kind == URING_READ;
 	struct op *op;
 
-	assert(sends || request->kind == URING_POLL || request->kind == URING_ACCEPT);
+	assert(sends || reads || request->kind == URING_POLL || request->kind == URING_ACCEPT);
 	if (loop->free == NONE)
 		return KTLS_WANT_BUFFER;
 	op = take_op(loop, request);
 	*ret_op = name_of(loop, op);
 	if (sends)
 		make_ready(loop, op, send_now(request));
+	else if (reads)
+		make_ready(loop, op, read_now(request));
 	else
 		await(loop, op);
 	return 0;

@@ -9,6 +9,7 @@
  *
  *   URING_POLL, URING_ACCEPT with URING_MULTISHOT   as there; the descriptor stays open until then
  *   URING_SEND, URING_SENDMSG                       at once, and never waiting: -EAGAIN is a result
+ *   URING_READ of a file                            at once
  *
  * Answers, events and the thread rule are those of that header. Only ktls_loop_new() allocates.
  */

@@ -87,6 +87,7 @@ static void finish(struct ktls_task *task)
 	struct ktls_lane *lane = task->lane;
 
 	set_timer(task, KTLS_FOREVER);
+	task->buffer = uring_buffer_unref(task->buffer);
 	/* Nobody waits for bytes any more: none are to arrive, and hold a buffer. */
 	if (lane && lane->task[KTLS_RX] == task)
 		ktls_lane_cancel(lane, KTLS_FLIGHT_RECEIVE);
@@ -342,6 +343,20 @@ int ktls_op_accept(struct ktls_op *op, struct ktls_ring *ring, struct ktls_liste
 	return r ? fail_start(task, r) : 0;
 }
 
+int ktls_task_begin_one(struct ktls_op *op, struct ktls_ring *ring, struct uring_request *request,
+			uint64_t deadline_ns)
+{
+	struct ktls_task *task;
+	int r;
+
+	r = begin_here(op, ring, KTLS_TASK_ONE, deadline_ns, &task);
+	if (r < 0)
+		return r;
+	request->tag = ktls_ring_tag(task, KTLS_FLIGHT_ONE);
+	r = ktls_door_start(ring, request, &task->flight);
+	return r ? fail_start(task, r) : 0;
+}
+
 int ktls_op_poll(struct ktls_op *op, struct ktls_ring *ring, int fd, short events,
 		 uint64_t deadline_ns)
 {
@@ -350,17 +365,8 @@ int ktls_op_poll(struct ktls_op *op, struct ktls_ring *ring, int fd, short event
 		.fd = fd,
 		.arg = (uint16_t)events,
 	};
-	struct ktls_task *task;
-	int r;
 
-	if (fd < 0)
-		return -EINVAL;
-	r = begin_here(op, ring, KTLS_TASK_POLL, deadline_ns, &task);
-	if (r < 0)
-		return r;
-	request.tag = ktls_ring_tag(task, KTLS_FLIGHT_POLL);
-	r = ktls_door_start(ring, &request, &task->flight);
-	return r ? fail_start(task, r) : 0;
+	return fd < 0 ? -EINVAL : ktls_task_begin_one(op, ring, &request, deadline_ns);
 }
 
 int ktls_op_timer(struct ktls_op *op, struct ktls_ring *ring, uint64_t deadline_ns)

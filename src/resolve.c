@@ -23,7 +23,7 @@
 #include "base/deadline.h"
 #include "base/fd.h"
 #include "base/secret.h"
-#include "ktls/kern.h"
+#include "base/sigpipe.h"
 #include "resolve.h"
 
 enum {
@@ -319,11 +319,11 @@ static void conclude(struct ktls_resolve *resolve)
  * servers that may be gone, without MSG_NOSIGNAL. */
 static void step(struct ktls_resolve *resolve)
 {
-	struct kern_sigpipe sigpipe = { .held = false };
+	struct ktls_sigpipe sigpipe = { .held = false };
 	struct epoll_event events[EVENTS_N];
 	int n = epoll_wait(resolve->epoll_fd, events, EVENTS_N, 0);
 
-	kern_sigpipe_hold(&sigpipe);
+	ktls_sigpipe_hold(&sigpipe);
 	for (int i = 0; i < n; i++) {
 		int fd = events[i].data.fd;
 
@@ -333,7 +333,7 @@ static void step(struct ktls_resolve *resolve)
 					events[i].events & EPOLLOUT ? fd : ARES_SOCKET_BAD);
 	}
 	ares_process_fd(resolve->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-	kern_sigpipe_release(&sigpipe);
+	ktls_sigpipe_release(&sigpipe);
 	arm_timer(resolve);
 	conclude(resolve);
 }

@@ -46,7 +46,7 @@ enum ktls_flight {
 	_KTLS_FLIGHT_N,
 	/* Of an op of the ring itself, in the same place of a tag. */
 	KTLS_FLIGHT_ACCEPT,
-	KTLS_FLIGHT_POLL,
+	KTLS_FLIGHT_ONE,
 };
 
 enum ktls_task_kind {
@@ -60,7 +60,7 @@ enum ktls_task_kind {
 	KTLS_TASK_SHUTDOWN,
 	KTLS_TASK_CLOSE,
 	KTLS_TASK_ACCEPT,
-	KTLS_TASK_POLL,
+	KTLS_TASK_ONE, /* a request of its own: a poll, a file that is read */
 	KTLS_TASK_TIMER,
 	_KTLS_TASK_N,
 };
@@ -72,9 +72,10 @@ struct ktls_task {
 	struct ktls_conn *conn; /* the lane's */
 	struct ktls_task *next; /* of those that are over */
 	struct ktls_timer timer;
+	struct uring_buffer *buffer; /* that its memory lies in; or NULL */
 	uint64_t deadline_ns;
 	uint64_t n;
-	uint64_t flight; /* of ACCEPT, POLL */
+	uint64_t flight; /* of ACCEPT, ONE */
 	int result;	 /* from the moment that it is to end */
 	uint8_t kind;
 	bool ending;   /* as soon as nothing is in flight for it */
@@ -195,6 +196,10 @@ void ktls_task_retry(struct ktls_task *task);
 /* When the first of them is due; and whatever is, by now. */
 uint64_t ktls_ring_next_ns(const struct ktls_ring *ring);
 void ktls_ring_run_timers(struct ktls_ring *ring);
+
+/* Starts an op that is this one request; the request's tag is ours. As ktls_op_poll(). */
+int ktls_task_begin_one(struct ktls_op *op, struct ktls_ring *ring, struct uring_request *request,
+			uint64_t deadline_ns);
 
 void ktls_task_landed(struct ktls_task *task, enum ktls_flight flight,
 		      const struct uring_event *event);

@@ -14,6 +14,7 @@
 
 #include <criterion/criterion.h>
 
+#include "base/sigpipe.h"
 #include "tests/judge.h"
 #include "tests/link.h"
 
@@ -206,7 +207,7 @@ Test(kernel, a_peer_that_is_gone_is_an_error_and_no_signal)
 {
 	const struct linger reset = { .l_onoff = 1 };
 	const struct iovec iov = { link_plain, 100 };
-	struct kern_sigpipe sigpipe = { .held = false };
+	struct ktls_sigpipe sigpipe = { .held = false };
 	int file_fd = kit_file(100000), error, r;
 	socklen_t len = sizeof(error);
 	struct link link;
@@ -219,7 +220,7 @@ Test(kernel, a_peer_that_is_gone_is_an_error_and_no_signal)
 	link.fd[1] = -EBADF;
 	usleep(50000);
 
-	kern_sigpipe_hold(&sigpipe);
+	ktls_sigpipe_hold(&sigpipe);
 	cr_assert_eq(kern_send_file(link.fd[0], file_fd, 0, 100000, &n), -ECONNRESET);
 	cr_assert_eq(getsockopt(link.fd[0], SOL_SOCKET, SO_ERROR, &error, &len), 0);
 	for (int i = 0; i < 3; i++) {
@@ -228,7 +229,7 @@ Test(kernel, a_peer_that_is_gone_is_an_error_and_no_signal)
 		r = kern_send(link.fd[0], KERN_RECORD_DATA, &iov, 1, &n);
 		cr_assert(!r || r == -EPIPE, "%s", ktls_strerrorname(r));
 	}
-	kern_sigpipe_release(&sigpipe);
+	ktls_sigpipe_release(&sigpipe);
 	cr_assert_eq(sigpipes, 0);
 	link_close(&link, true, false);
 	close(file_fd);

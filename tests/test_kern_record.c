@@ -16,6 +16,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 
+#include "base/sigpipe.h"
 #include "base/sys.h"
 #include "ktls/kern.h"
 
@@ -310,16 +311,16 @@ static bool sigpipe_is_pending(void)
 /* Two attempts of one call, as the connection makes them. */
 static int send_file_twice(void)
 {
-	struct kern_sigpipe sigpipe = { .held = false };
+	struct ktls_sigpipe sigpipe = { .held = false };
 	size_t n;
 	int r;
 
 	for (int i = 0; i < 2; i++) {
-		kern_sigpipe_hold(&sigpipe);
+		ktls_sigpipe_hold(&sigpipe);
 		r = kern_send_file(7, 8, 0, 1000, &n);
 	}
-	kern_sigpipe_release(&sigpipe);
-	kern_sigpipe_release(&sigpipe);
+	ktls_sigpipe_release(&sigpipe);
+	ktls_sigpipe_release(&sigpipe);
 	return r;
 }
 

@@ -52,12 +52,6 @@ int buffers_new(struct uring *ring)
 	return 0;
 }
 
-void buffers_free(struct uring *ring)
-{
-	free(ring->free_buffers);
-	ring->free_buffers = NULL;
-}
-
 static int update_table(struct uring *ring, unsigned int index, void *data, size_t len)
 {
 	const struct iovec iov = { .iov_base = data, .iov_len = len };
@@ -87,6 +81,41 @@ static void leave_table(struct uring *ring, const struct uring_buffer *buffer)
 		ring->free_buffers[ring->free_buffers_n++] = buffer->index;
 }
 
+static void enter_ring(struct uring_buffer *buffer)
+{
+	struct uring *ring = buffer->ring;
+
+	buffer->registered = enter_table(ring, buffer);
+	buffer->next = ring->buffers;
+	if (buffer->next)
+		buffer->next->previous = buffer;
+	ring->buffers = buffer;
+}
+
+static void leave_ring(struct uring_buffer *buffer)
+{
+	leave_table(buffer->ring, buffer);
+	if (buffer->next)
+		buffer->next->previous = buffer->previous;
+	if (buffer->previous)
+		buffer->previous->next = buffer->next;
+	else
+		buffer->ring->buffers = buffer->next;
+	buffer->ring = NULL;
+	buffer->registered = false;
+}
+
+/* The table went with the kernel's ring. */
+void buffers_free(struct uring *ring)
+{
+	while (ring->buffers) {
+		ring->buffers->registered = false;
+		leave_ring(ring->buffers);
+	}
+	free(ring->free_buffers);
+	ring->free_buffers = NULL;
+}
+
 /* -- buffers -- */
 
 int uring_buffer_new(struct uring_buffer **ret_buffer, struct uring *ring, size_t len)
@@ -104,8 +133,8 @@ int uring_buffer_new(struct uring_buffer **ret_buffer, struct uring *ring, size_
 		free(buffer);
 		return -ENOMEM;
 	}
-	buffer->registered = enter_table(ring, buffer);
-	ring->buffers_n++;
+	if (ring)
+		enter_ring(buffer);
 	*ret_buffer = buffer;
 	return 0;
 }
@@ -124,8 +153,8 @@ struct uring_buffer *uring_buffer_unref(struct uring_buffer *buffer)
 	assert(buffer->refs);
 	if (--buffer->refs)
 		return NULL;
-	leave_table(buffer->ring, buffer);
-	buffer->ring->buffers_n--;
+	if (buffer->ring)
+		leave_ring(buffer);
 	munmap(buffer->data, buffer->len);
 	free(buffer);
 	return NULL;

@@ -82,12 +82,13 @@ struct uring {
 	struct op *ops;
 	uint32_t free_op; /* the first of a list through next_free, or NO_SLOT */
 	uint32_t live;
+	uint32_t writes; /* of those: SIGPIPE may come of them */
 
 	uint32_t retries;     /* ops whose cancel has to be sent again */
 	uint64_t retry_at_ns; /* and when */
 	bool draining;	      /* nobody takes the events */
 
-	uint32_t buffers_n; /* all, registered or not */
+	struct uring_buffer *buffers; /* all, registered or not */
 	uint32_t *free_buffers;
 	uint32_t free_buffers_n;
 

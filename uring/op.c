@@ -99,6 +99,7 @@ static struct op *take_slot(struct uring *ring, const struct uring_request *requ
 
 	ring->free_op = op->next_free;
 	ring->live++;
+	ring->writes += request->kind == URING_WRITE;
 	set_state(op, OP_LIVE);
 	op->tag = request->tag;
 	op->kind = (uint8_t)request->kind;
@@ -123,6 +124,7 @@ static void set_retry(struct uring *ring, struct op *op, bool retry)
 static void release_slot(struct uring *ring, struct op *op)
 {
 	uint32_t generation = op->generation + 1;
+	uint8_t kind = op->kind;
 
 	set_retry(ring, op, false);
 	if (op->pool)
@@ -132,6 +134,7 @@ static void release_slot(struct uring *ring, struct op *op)
 	*op = (struct op){ .next_free = ring->free_op, .generation = generation ? generation : 1 };
 	ring->free_op = (uint32_t)(op - ring->ops);
 	ring->live--;
+	ring->writes -= kind == URING_WRITE;
 }
 
 /* -- starting -- */

@@ -18,6 +18,7 @@
 #include "base/deadline.h"
 #include "base/fd.h"
 #include "base/secret.h"
+#include "base/sigpipe.h"
 #include "uring/inside.h"
 
 #define NS_PER_S 1000000000ull
@@ -182,7 +183,6 @@ struct uring *uring_free(struct uring *ring)
 	if (!ring)
 		return NULL;
 	assert(!ring->live);
-	assert(!ring->buffers_n);
 	for (int i = 0; i < URING_POOLS_MAX; i++)
 		assert(!ring->pools[i]);
 	close_ring(&ring);
@@ -198,6 +198,10 @@ bool uring_has(const struct uring *ring, enum uring_feature feature)
 
 int ring_submit(struct uring *ring)
 {
+	_cleanup_(ktls_sigpipe_release) struct ktls_sigpipe sigpipe = { .held = false };
+
+	if (ring->writes)
+		ktls_sigpipe_hold(&sigpipe);
 	/* Without SUBMIT_ALL the kernel stops behind each entry that it refuses. */
 	while (io_uring_sq_ready(&ring->io)) {
 		int r = io_uring_submit(&ring->io);
@@ -334,8 +338,11 @@ static uint64_t earliest(const struct uring *ring, uint64_t deadline_ns)
 int uring_wait(struct uring *ring, uint64_t deadline_ns, struct uring_event *events,
 	       unsigned int max, unsigned int *ret_n)
 {
+	_cleanup_(ktls_sigpipe_release) struct ktls_sigpipe sigpipe = { .held = false };
 	bool last = false;
 
+	if (ring->writes)
+		ktls_sigpipe_hold(&sigpipe);
 	if (!max)
 		return -EINVAL;
 	for (;;) {

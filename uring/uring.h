@@ -107,7 +107,8 @@ struct uring_options {
 int uring_new(struct uring **ret_ring, const struct uring_options *options,
 	      unsigned int *ret_reason);
 
-/* NULL. No op may be live, no buffer or pool be left: uring_drain() first. Takes NULL. */
+/* NULL. No op may be live, no pool be left: uring_drain() first. Buffers that are left stay, as
+ * plain memory. Takes NULL. */
 struct uring *uring_free(struct uring *ring);
 
 /* Whether this ring has it: the kernel does, and the options did not avoid it. */
@@ -128,7 +129,7 @@ enum uring_kind {
 	URING_SENDMSG,	  /* fd, data (a msghdr); arg: MSG_... */
 	URING_SEND_ZC,	  /* as URING_SEND; two events: what was sent, then that data is free */
 	URING_READ,	  /* fd, data, len, offset (UINT64_MAX: where it stands, sockets) */
-	URING_WRITE,	  /* the same; on a socket SIGPIPE may come */
+	URING_WRITE,	  /* the same; SIGPIPE is held back */
 	URING_SPLICE,	  /* fd_in, offset_in, to fd, offset, len; arg: SPLICE_F_... */
 	URING_POLL,	  /* fd; arg: POLL... . res: what there is */
 	URING_SETSOCKOPT, /* fd, level, arg: option, data, len */
@@ -225,8 +226,9 @@ int uring_drain(struct uring *ring, uint64_t deadline_ns);
 struct uring_buffer {
 	uint8_t *data; /* whole pages */
 	size_t len;
-	bool registered; /* false: usable as well, but the kernel pins it anew for each op */
-	struct uring *ring;
+	bool registered;    /* false: usable as well, but the kernel pins it anew for each op */
+	struct uring *ring; /* NULL: of none, or of one that was freed */
+	struct uring_buffer *next, *previous;
 	unsigned int refs;
 	unsigned int index;
 };
@@ -234,7 +236,8 @@ struct uring_buffer {
 /*
  * Memory of at least len bytes, in whole pages, and registered if the ring has room in its table
  * and RLIMIT_MEMLOCK allows it; that it is not is a flag, not an error. -EINVAL: len is 0 or too
- * much; -ENOMEM. One reference, the caller's; each live op holds another one.
+ * much; -ENOMEM. A ring of NULL: plain memory. One reference, the caller's; each live op holds
+ * another one.
  */
 int uring_buffer_new(struct uring_buffer **ret_buffer, struct uring *ring, size_t len);
 struct uring_buffer *uring_buffer_ref(struct uring_buffer *buffer);

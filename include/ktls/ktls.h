@@ -17,6 +17,7 @@
  *
  *   many connections in one thread, over io_uring
  *   ring.h     events, pulled                   op.h        what can be started
+ *   buffer.h   memory that the kernel knows
  *
  *   everywhere
  *   error.h    how calls answer                 address.h   an IP address and a port
@@ -25,6 +26,7 @@
  */
 
 #include <ktls/address.h>
+#include <ktls/buffer.h>
 #include <ktls/config.h>
 #include <ktls/conn.h>
 #include <ktls/error.h>

@@ -30,7 +30,7 @@ struct ktls_listener;
 struct ktls_ring;
 
 enum ktls_op_limit {
-	KTLS_OP_WORDS = 40,
+	KTLS_OP_WORDS = 42,
 };
 
 struct ktls_op {
