@@ -156,6 +156,10 @@ static int code_of(int result)
 	case -EACCES:
 	case -EPERM:
 		return TOOL_EXIT_CONNECT;
+	case -EMFILE:
+	case -ENFILE:
+	case -ENOMEM:
+		return TOOL_EXIT_FAILED;
 	}
 	return TOOL_EXIT_HANDSHAKE;
 }
@@ -169,7 +173,7 @@ static enum link_news fail_handshake(struct link *link, int result)
 				     link->origin->address->host);
 	if (result == KTLS_TIMEDOUT)
 		return fail_late(link, "handshake");
-	if (code == TOOL_EXIT_RESOLVE || code == TOOL_EXIT_CONNECT)
+	if (code == TOOL_EXIT_RESOLVE || code == TOOL_EXIT_CONNECT || code == TOOL_EXIT_FAILED)
 		return fail_transfer(link, code, "%s", say(link, result));
 	return fail_transfer(link, code, "handshake: %s", say(link, result));
 }

@@ -12,7 +12,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
 
@@ -64,17 +63,6 @@ static int block_signals(struct serve *serve)
 		return -errno;
 	serve->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	return serve->signal_fd < 0 ? -errno : 0;
-}
-
-/* A socket for each connection, and then files: as many as there may be. */
-static void raise_file_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit))
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int load(struct serve *serve, const struct settings *settings,
@@ -341,7 +329,7 @@ static int run(struct serve *serve)
 		return r;
 	if (mime_new(&serve->mime, MIME_SYSTEM))
 		return tool_fail(TOOL_EXIT_FAILED, command, "%s", strerror(ENOMEM));
-	raise_file_limit();
+	tool_raise_file_limit();
 	r = block_signals(serve);
 	if (r)
 		return tool_fail(TOOL_EXIT_FAILED, command, "signalfd: %s", strerror(-r));

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "tool.h"
 
@@ -23,6 +24,16 @@ int tool_usage(const char *command)
 {
 	fprintf(stderr, "%s --help says what there is\n", command);
 	return TOOL_EXIT_USAGE;
+}
+
+void tool_raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 struct offload_word {

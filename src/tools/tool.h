@@ -55,6 +55,9 @@ int tool_fail(int code, const char *command, const char *format, ...)
 /* After a bad command line: where help is. Returns TOOL_EXIT_USAGE. */
 int tool_usage(const char *command);
 
+/* A socket for each connection, and then files: as many descriptors as there may be. */
+void tool_raise_file_limit(void);
+
 /* Sets both directions as --offload says: auto, off, tx, rx, both, required. -EINVAL: none of
  * these. */
 int tool_set_offload(struct ktls_config *config, const char *word);

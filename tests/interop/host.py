@@ -27,7 +27,7 @@ class Host:
         self.answer, self.requests, self.resumed, self.connections = answer, [], 0, 0
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(kit.path('ec.pem'), kit.path('ec.key'))
-        self.listener = socket.create_server(('127.0.0.1', 0), backlog=128)
+        self.listener = socket.create_server(('127.0.0.1', 0), backlog=512)
         self.port = self.listener.getsockname()[1]
         self.lock = threading.Lock()
         threading.Thread(target=self.accept, daemon=True).start()
