@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 #include "fetch.h"
 #include "link.h"
@@ -41,17 +42,34 @@ static const int ignored_signals[] = { SIGPIPE, SIGXFSZ }; /* their calls answer
 
 enum {
 	N_END_SIGNALS = sizeof(end_signals) / sizeof(*end_signals),
+	INTERRUPT_US = 100000,
 	N_IGNORED = sizeof(ignored_signals) / sizeof(*ignored_signals),
 };
 
 static volatile sig_atomic_t stopped_by;
 static struct ktls_ring *ring_to_wake;
 
+/* A write to a pipe that nobody reads comes back when a signal comes; and one that was only about
+ * to begin, at the next. */
+static void interrupt_often(void)
+{
+	const struct itimerval often = { .it_interval = { .tv_usec = INTERRUPT_US },
+					 .it_value = { .tv_usec = INTERRUPT_US } };
+
+	setitimer(ITIMER_REAL, &often, NULL);
+}
+
+static void take_alarm(int number)
+{
+	(void)number;
+}
+
 static void take_signal(int number)
 {
 	int error = errno;
 
 	stopped_by = number;
+	interrupt_often();
 	if (ring_to_wake)
 		ktls_ring_wake(ring_to_wake);
 	errno = error;
@@ -59,8 +77,9 @@ static void take_signal(int number)
 
 static void watch_signals(struct ktls_ring *ring)
 {
-	/* No SA_RESTART: a write to a pipe that nobody reads comes back. */
+	/* No SA_RESTART. */
 	const struct sigaction ending = { .sa_handler = take_signal };
+	const struct sigaction alarming = { .sa_handler = take_alarm };
 	const struct sigaction ignoring = { .sa_handler = SIG_IGN };
 
 	ring_to_wake = ring;
@@ -71,6 +90,7 @@ static void watch_signals(struct ktls_ring *ring)
 		if (!sigaction(end_signals[i], NULL, &old) && old.sa_handler == SIG_DFL)
 			sigaction(end_signals[i], &ending, NULL);
 	}
+	sigaction(SIGALRM, &alarming, NULL);
 	for (size_t i = 0; i < N_IGNORED; i++)
 		sigaction(ignored_signals[i], &ignoring, NULL);
 }
@@ -355,8 +375,10 @@ static int set_up(struct run *run)
 	const struct ktls_ring_options options = {
 		.conns = run->fetch->parallel + FETCH_LIMIT_CLOSING,
 	};
-	int r = ktls_ring_new(&run->site.ring, &options, sizeof(options));
+	int r;
 
+	tool_raise_file_limit();
+	r = ktls_ring_new(&run->site.ring, &options, sizeof(options));
 	if (r)
 		return tool_fail(TOOL_EXIT_FAILED, command, "%s", ktls_ring_error());
 	watch_signals(run->site.ring);

@@ -64,6 +64,39 @@ def fifty_from_nginx():
     return many_from('https://localhost:%d' % port, root, 50)
 
 
+def as_many_as_there_may_be():
+    """More descriptors than a process has at first; and all that, once more, over epoll."""
+    for engine in ((), (os.environ.get('KTLS_FORBID', 'forbid'), '1')):
+        host = Host(lambda path, fields: [whole(body=path.encode())])
+        directory = new_directory()
+        client = kit.Process('bash', '-c', 'ulimit -S -n 256; exec "$@"', 'bash', *engine, kit.TOOL,
+                             'get', '--ca', kit.path('ca.pem'), '-j', 256, '-O', '-d', directory,
+                             *(host.url('f%d' % number) for number in range(400)))
+        check_status(client, 0)
+        for number in range(400):
+            check_body(directory / ('f%d' % number), b'/f%d' % number)
+        kit.check(host.connections == 256, '%d connections' % host.connections)
+
+
+def more_than_there_may_be():
+    """Who gets no descriptor fails, and says so; the others' files are whole."""
+    host = Host(lambda path, fields: [whole(body=path.encode())])
+    directory = new_directory()
+    client = kit.Process('bash', '-c', 'ulimit -n 60; exec "$@"', 'bash', kit.TOOL, 'get', '--ca',
+                         kit.path('ca.pem'), '-j', 64, '-O', '-d', directory,
+                         *(host.url('f%d' % number) for number in range(64)))
+    check_status(client, 1)
+    for number in range(64):
+        file = directory / ('f%d' % number)
+        failed = 'ktls get: %s: ' % host.url(file.name) in client.errors()
+        kit.check(file.exists() != failed, '%s: %s' % (file.name, client.errors()))
+        if not failed:
+            check_body(file, b'/f%d' % number)
+    line = client.line('Too many open files')
+    kit.check(0 < summary(client)[0] < 64, client.errors().splitlines()[-1])
+    return line
+
+
 def connections_are_used_again():
     """Exactly as many as run at once, and the last request of each says that it is the last."""
     host = Host(lambda path, fields: [whole(body=path.encode())])
@@ -219,11 +252,13 @@ def a_signal_leaves_nothing():
 
 
 def a_signal_ends_a_wait_for_stdout():
-    host = Host(lambda path, fields: [whole()])
-    client = get(host.url('f'), held=True)
-    client.await_held()
-    time.sleep(0.2)
-    kit.check(client.kill(signal.SIGTERM) == -signal.SIGTERM, 'it did not die of it')
+    """Whether it waits already, or is just about to."""
+    for wait_s in (0, 0.001, 0.01, 1):
+        host = Host(lambda path, fields: [whole()])
+        client = get(host.url('f'), held=True)
+        client.await_held()
+        time.sleep(wait_s)
+        kit.check(client.kill(signal.SIGTERM) == -signal.SIGTERM, 'it did not die of it')
 
 
 def nobody_reads_stdout():
@@ -364,6 +399,8 @@ def no_progress_where_nobody_looks():
 CASES = [
     ('fifty from ktls serve', fifty_from_ktls_serve),
     ('fifty from nginx', fifty_from_nginx),
+    ('as many as there may be', as_many_as_there_may_be),
+    ('more than there may be', more_than_there_may_be),
     ('connections are used again', connections_are_used_again),
     ('sessions are resumed', sessions_are_resumed),
     ('a connection that was kept and is gone', a_connection_that_was_kept_and_is_gone),
