@@ -339,6 +339,8 @@ int uring_wait(struct uring *ring, uint64_t deadline_ns, struct uring_event *eve
 	       unsigned int max, unsigned int *ret_n)
 {
 	_cleanup_(ktls_sigpipe_release) struct ktls_sigpipe sigpipe = { .held = false };
+	/* What goes out brings back what is done, in one call. */
+	bool look = !io_uring_sq_ready(&ring->io);
 	bool last = false;
 
 	if (ring->writes)
@@ -350,7 +352,8 @@ int uring_wait(struct uring *ring, uint64_t deadline_ns, struct uring_event *eve
 		int r;
 
 		ops_retry_cancels(ring);
-		n = reap(ring, events, max);
+		n = look ? reap(ring, events, max) : 0;
+		look = true;
 		if (n) {
 			/* An error of it comes again when there is nothing else to tell. */
 			(void)ring_submit(ring);
