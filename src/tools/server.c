@@ -3,8 +3,8 @@
 /*
  * The loop: one wait for all that goes on, then each event to its session, then the lines of the
  * log. Where there are too many connections, or handshakes, the one that was idle for the longest
- * time, or shakes hands for it, is ended for another; if all are busy, newcomers wait in the
- * socket's queue.
+ * time, or has not said what it wants for it, is ended for another; if all take their answers,
+ * newcomers wait in the socket's queue.
  */
 
 #include <errno.h>
@@ -34,13 +34,18 @@ static void look_at_clock(struct server *server)
 	server->shop.now = time(NULL);
 }
 
-/* Those that are ending already have room beside the others. */
+/* Those that are ending have room beside the others, and what the others leave. */
+static unsigned int count_others(const struct server *server)
+{
+	const struct session_list *sessions = server->shop.sessions;
+
+	return server->shop.n_sessions - sessions[SESSION_CLOSE].n - sessions[SESSION_LINGER].n;
+}
+
 static bool is_full(const struct server *server)
 {
-	const struct session_shop *shop = &server->shop;
-	unsigned int n_ending = shop->sessions[SESSION_CLOSE].n + shop->sessions[SESSION_LINGER].n;
-
-	return shop->n_sessions - n_ending > server->max || n_ending >= SERVER_LIMIT_SLACK;
+	return count_others(server) > server->max ||
+	       server->shop.n_sessions >= server->max + SERVER_LIMIT_SLACK;
 }
 
 static int accept_on(struct server *server)
@@ -54,7 +59,8 @@ static int accept_on(struct server *server)
 	return r == -EAGAIN ? 0 : r;
 }
 
-static void end_oldest(struct server *server, enum session_state state)
+/* False: there is none, or each has been told. */
+static bool end_oldest(struct server *server, enum session_state state)
 {
 	struct session *oldest = server->shop.sessions[state].first;
 
@@ -62,12 +68,20 @@ static void end_oldest(struct server *server, enum session_state state)
 		oldest = session_newer(oldest);
 	if (oldest)
 		session_end(oldest);
+	return oldest;
 }
 
+/* Who loses least goes first. An end is a while in which a peer still takes a place; where such
+ * take all that is left, they have had their time. */
 static void make_room(struct server *server)
 {
-	end_oldest(server,
-		   server->shop.sessions[SESSION_IDLE].n ? SESSION_IDLE : SESSION_HANDSHAKE);
+	static const enum session_state order[] = {
+		SESSION_LINGER, SESSION_CLOSE, SESSION_IDLE, SESSION_REQUEST, SESSION_HANDSHAKE,
+	};
+	size_t i = count_others(server) > server->max ? 2 : 0;
+
+	while (i < sizeof(order) / sizeof(*order) && !end_oldest(server, order[i]))
+		i++;
 }
 
 static void begin_session(struct server *server, struct ktls_conn *conn)

@@ -134,6 +134,22 @@ def silent_ones_hold_no_place():
     web.check_ends(server)
 
 
+def half_a_head_holds_no_place():
+    server, port = one_thread('--connections', '20')
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(web.connection(port)) for _ in range(60)]
+        for tls in clients:
+            with contextlib.suppress(ssl.SSLError, ConnectionError):
+                tls.sendall(web.get()[:10])
+        began = time.monotonic()
+        for _ in range(5):
+            web.check_serves(port)
+        took = time.monotonic() - began
+        kit.check(took < kit.LIMIT_S / 8, 'they waited %.1f s' % took)
+        check_ended(clients[0])
+    web.check_ends(server)
+
+
 def busy_ones_are_not_ended():
     server, port = one_thread('--connections', '5')
     data = kit.payload(SIZE).read_bytes()
@@ -270,6 +286,7 @@ CASES = [
     ('slower than the rate', slower_than_the_rate),
     ('more than there may be', more_than_there_may_be),
     ('silent ones hold no place', silent_ones_hold_no_place),
+    ('half a head holds no place', half_a_head_holds_no_place),
     ('busy ones are not ended', busy_ones_are_not_ended),
     ('one address has its share', one_address_has_its_share),
     ('answers are finished on SIGTERM', functools.partial(answers_are_finished, signal.SIGTERM)),
