@@ -3,6 +3,8 @@
 /* Connections, by address. */
 
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include <criterion/criterion.h>
@@ -14,7 +16,29 @@ static struct ktls_address address_of(const char *text)
 	struct ktls_address address;
 
 	cr_assert_eq(ktls_address_parse(&address, text), 0, "%s", text);
+	peers_strip(&address);
 	return address;
+}
+
+Test(unit, an_address_without_its_port_and_ipv4_as_such)
+{
+	static const char *const rows[][2] = {
+		{ "192.0.2.1:80", "192.0.2.1" },
+		{ "[::ffff:192.0.2.1]:80", "192.0.2.1" },
+		{ "[2001:db8::1]:80", "2001:db8::1" },
+		{ "::192.0.2.1", "::c000:201" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		const struct ktls_address address = address_of(rows[i][0]);
+		char text[KTLS_ADDRESS_TEXT_LEN];
+		struct ktls_address again;
+
+		cr_assert_eq(ktls_address_format(&address, text, sizeof(text)), 0);
+		cr_expect_str_eq(text, rows[i][1]);
+		cr_assert_eq(ktls_address_parse(&again, text), 0);
+		cr_expect_arr_eq(&address, &again, sizeof(address), "%s", text);
+	}
 }
 
 Test(unit, each_address_has_its_limit)
@@ -67,6 +91,37 @@ Test(unit, what_counts_as_one_address)
 		peers_leave(peers, first);
 		peers_free(peers);
 	}
+}
+
+static atomic_uint inside;
+
+static void *come_and_go(void *argument)
+{
+	const struct ktls_address address = address_of("192.0.2.1");
+	struct peers *peers = argument;
+	struct peer *peer;
+
+	for (int i = 0; i < 20000; i++) {
+		if (peers_enter(peers, &address, &peer))
+			continue;
+		cr_assert_leq(atomic_fetch_add(&inside, 1), 1);
+		atomic_fetch_sub(&inside, 1);
+		peers_leave(peers, peer);
+	}
+	return NULL;
+}
+
+Test(unit, threads_share_one_limit)
+{
+	pthread_t threads[4];
+	struct peers *peers;
+
+	cr_assert_eq(peers_new(&peers, 2), 0);
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(pthread_create(&threads[i], NULL, come_and_go, peers), 0);
+	for (int i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	peers_free(peers);
 }
 
 Test(unit, very_many_addresses)

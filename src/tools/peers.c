@@ -4,6 +4,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -23,6 +25,7 @@ struct peer {
 };
 
 struct peers {
+	pthread_mutex_t lock; /* held for some instructions, twice in the life of a connection */
 	unsigned int limit;
 	uint64_t secret; /* who knows it could choose addresses of one bucket */
 	struct peer *buckets[BUCKETS];
@@ -34,6 +37,7 @@ int peers_new(struct peers **ret_peers, unsigned int limit)
 
 	if (!peers)
 		return -ENOMEM;
+	pthread_mutex_init(&peers->lock, NULL);
 	peers->limit = limit;
 	/* Without random numbers it is only not secret. */
 	(void)!getrandom(&peers->secret, sizeof(peers->secret), GRND_NONBLOCK);
@@ -46,23 +50,33 @@ struct peers *peers_free(struct peers *peers)
 {
 	for (size_t i = 0; peers && i < BUCKETS; i++)
 		assert(!peers->buckets[i]);
+	if (peers)
+		pthread_mutex_destroy(&peers->lock);
 	free(peers);
 	return NULL;
 }
 
-/* IPv4 is the same within IPv6, and has a prefix of its own (RFC 4291 2.5.5.2). */
-static uint64_t key_of(const struct ktls_address *address)
+void peers_strip(struct ktls_address *address)
 {
 	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	const uint8_t *bytes = address->bytes;
+
+	address->port = 0;
+	if (address->family != AF_INET6 || memcmp(address->bytes, mapped, sizeof(mapped)) != 0)
+		return;
+	address->family = AF_INET;
+	address->scope_id = 0;
+	memcpy(address->bytes, address->bytes + sizeof(mapped), 4);
+	memset(address->bytes + 4, 0, sizeof(mapped));
+}
+
+/* IPv4 takes the place of prefixes that are not given out (RFC 4291 2.5). */
+static uint64_t key_of(const struct ktls_address *address)
+{
+	bool is_ipv4 = address->family == AF_INET;
 	uint64_t key = 0;
 
-	if (address->family == AF_INET6 && memcmp(bytes, mapped, sizeof(mapped)) != 0) {
-		memcpy(&key, bytes, KEY_LEN);
-		return key;
-	}
-	bytes += address->family == AF_INET6 ? sizeof(mapped) : 0;
-	memcpy((uint8_t *)&key + KEY_LEN / 2, bytes, 4);
+	memcpy((uint8_t *)&key + (is_ipv4 ? KEY_LEN / 2 : 0), address->bytes,
+	       is_ipv4 ? KEY_LEN / 2 : KEY_LEN);
 	return key;
 }
 
@@ -73,37 +87,59 @@ static struct peer **bucket_of(struct peers *peers, uint64_t key)
 	return &peers->buckets[(mixed ^ mixed >> 32) * peers->secret >> 52];
 }
 
-int peers_enter(struct peers *peers, const struct ktls_address *address, struct peer **ret_peer)
+/* A new one if there is none; NULL: no memory. */
+static struct peer *find(struct peers *peers, uint64_t key)
 {
-	uint64_t key = key_of(address);
 	struct peer **bucket = bucket_of(peers, key);
 	struct peer *peer = *bucket;
 
 	while (peer && peer->key != key)
 		peer = peer->next;
-	if (peer && peer->n >= peers->limit)
-		return -EUSERS;
-	if (!peer) {
-		peer = malloc(sizeof(*peer));
-		if (!peer)
-			return -ENOMEM;
-		*peer = (struct peer){ .next = *bucket, .key = key };
-		*bucket = peer;
-	}
-	peer->n++;
-	*ret_peer = peer;
-	return 0;
+	if (peer)
+		return peer;
+	peer = malloc(sizeof(*peer));
+	if (!peer)
+		return NULL;
+	*peer = (struct peer){ .next = *bucket, .key = key };
+	*bucket = peer;
+	return peer;
 }
 
-void peers_leave(struct peers *peers, struct peer *peer)
+int peers_enter(struct peers *peers, const struct ktls_address *address, struct peer **ret_peer)
 {
-	struct peer **at;
+	struct peer *peer;
+	int r = 0;
 
-	if (!peer || --peer->n)
-		return;
-	at = bucket_of(peers, peer->key);
+	pthread_mutex_lock(&peers->lock);
+	peer = find(peers, key_of(address));
+	if (!peer)
+		r = -ENOMEM;
+	else if (peer->n >= peers->limit)
+		r = -EUSERS;
+	else
+		peer->n++;
+	pthread_mutex_unlock(&peers->lock);
+	if (!r)
+		*ret_peer = peer;
+	return r;
+}
+
+static void take_out(struct peers *peers, struct peer *peer)
+{
+	struct peer **at = bucket_of(peers, peer->key);
+
 	while (*at != peer)
 		at = &(*at)->next;
 	*at = peer->next;
 	free(peer);
+}
+
+void peers_leave(struct peers *peers, struct peer *peer)
+{
+	if (!peer)
+		return;
+	pthread_mutex_lock(&peers->lock);
+	if (!--peer->n)
+		take_out(peers, peer);
+	pthread_mutex_unlock(&peers->lock);
 }

@@ -36,6 +36,7 @@ struct serve {
 	struct workers workers;
 	struct exporter *exporter;
 	struct mime *mime;
+	struct peers *peers; /* or NULL */
 	struct access_file access;
 	int root_fd;
 	int listen_fd;
@@ -188,7 +189,7 @@ static int start(struct serve *serve)
 		.mime = serve->mime,
 		.access = settings->access_log ? &serve->access : NULL,
 		.connections = settings->connections,
-		.connections_per_address = settings->connections_per_address,
+		.peers = serve->peers,
 		.handshake_ms = settings->handshake_timeout * 1000,
 		.idle_ms = settings->idle_timeout * 1000,
 		.request_ms = settings->request_timeout * 1000,
@@ -318,6 +319,13 @@ static int stop(struct serve *serve)
 	return TOOL_EXIT_OK;
 }
 
+static int make_peers(struct serve *serve)
+{
+	unsigned int limit = serve->settings.connections_per_address;
+
+	return limit ? peers_new(&serve->peers, limit) : 0;
+}
+
 static int run(struct serve *serve)
 {
 	int r = load(serve, &serve->settings, &serve->config);
@@ -327,7 +335,7 @@ static int run(struct serve *serve)
 	r = open_root(serve);
 	if (r || serve->settings.check)
 		return r;
-	if (mime_new(&serve->mime, MIME_SYSTEM))
+	if (mime_new(&serve->mime, MIME_SYSTEM) || make_peers(serve))
 		return tool_fail(TOOL_EXIT_FAILED, command, "%s", strerror(ENOMEM));
 	tool_raise_file_limit();
 	r = block_signals(serve);
@@ -357,6 +365,7 @@ static void serve_done(struct serve *serve)
 	exporter_free(serve->exporter);
 	workers_stop(&serve->workers, &requests, &bytes);
 	workers_done(&serve->workers);
+	peers_free(serve->peers);
 	ktls_config_unref(serve->config);
 	access_file_close(&serve->access);
 	mime_free(serve->mime);

@@ -60,8 +60,6 @@ int session_shop_init(struct session_shop *shop)
 
 	if (!r && site->access)
 		r = access_log_new(&shop->log, site->access, site->metrics);
-	if (!r && site->connections_per_address)
-		r = peers_new(&shop->peers, site->connections_per_address);
 	return r;
 }
 
@@ -231,7 +229,7 @@ static void free_session(struct session *session)
 	/* Before what its op has borrowed. */
 	ktls_conn_free(session->conn);
 	tool_fd_close(&session->linger_fd);
-	peers_leave(shop->peers, session->peer);
+	peers_leave(shop->site->peers, session->peer);
 	return_answer(session);
 	return_reader(session);
 	free(session->rest);
@@ -245,7 +243,6 @@ void session_shop_done(struct session_shop *shop)
 			free_session(shop->sessions[state].first);
 	}
 	answer_pool_done(&shop->answers);
-	peers_free(shop->peers);
 	http_reader_free(shop->reader);
 	cache_free(shop->responses.cache);
 	access_log_free(shop->log);
@@ -565,13 +562,13 @@ void session_end(struct session *session)
 static int look_at_peer(struct session *session)
 {
 	struct session_shop *shop = session->shop;
+	struct peers *peers = shop->site->peers;
 
 	/* One of another family has none. */
-	if ((!shop->log && !shop->peers) ||
-	    ktls_conn_get_peer_address(session->conn, &session->address))
+	if ((!shop->log && !peers) || ktls_conn_get_peer_address(session->conn, &session->address))
 		return 0;
-	session->address.port = 0;
-	return shop->peers ? peers_enter(shop->peers, &session->address, &session->peer) : 0;
+	peers_strip(&session->address);
+	return peers ? peers_enter(peers, &session->address, &session->peer) : 0;
 }
 
 void session_begin(struct session_shop *shop, struct ktls_conn *conn)

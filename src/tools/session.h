@@ -32,8 +32,8 @@ struct session_site {
 	const struct mime *mime;
 	int root_fd;
 	enum ktls_ring_kind engine;
-	unsigned int connections;	      /* at once, of each thread */
-	unsigned int connections_per_address; /* 0: any number */
+	unsigned int connections; /* at once, of each thread */
+	struct peers *peers;	  /* of all threads, or NULL */
 	uint64_t handshake_ms;
 	uint64_t idle_ms;    /* between two requests */
 	uint64_t request_ms; /* from the first byte of a head to its last */
@@ -66,7 +66,6 @@ struct session_shop {
 	struct session_site *site;
 	struct ktls_ring *ring;
 	struct access_log *log; /* or NULL */
-	struct peers *peers;	/* or NULL */
 	struct response_site responses;
 	struct http_reader *reader; /* for heads that come whole; NULL: lent to one that did not */
 	struct answer_pool answers;
