@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <time.h>
@@ -17,7 +18,8 @@
 
 struct server {
 	struct session_shop shop;
-	unsigned int max; /* sessions */
+	unsigned int max;  /* sessions */
+	unsigned int most; /* that were busy, since memory was last given back */
 	struct ktls_op accept_op;
 	bool accepting;
 	uint64_t pause_end_ns; /* not to accept before; 0: no pause */
@@ -175,14 +177,35 @@ static bool is_over(struct server *server)
 	return !server->shop.n_sessions || past_ms >= server->shop.site->stop_ms;
 }
 
+static unsigned int count_busy(const struct server *server)
+{
+	return server->shop.n_sessions - server->shop.sessions[SESSION_IDLE].n;
+}
+
+/* A handshake needs much, and an answer some: what a crowd of them has left would stay the heap's
+ * for good. */
+static void give_memory_back(struct server *server)
+{
+	unsigned int busy = count_busy(server);
+
+	if (server->most < SERVER_LIMIT_CROWD || busy > server->most / SERVER_LIMIT_CROWD_PARTS)
+		return;
+	server->most = busy;
+	malloc_trim(0);
+}
+
 static void tick(struct server *server)
 {
 	struct session_shop *shop = &server->shop;
+	unsigned int busy = count_busy(server);
 
+	if (busy > server->most)
+		server->most = busy;
 	if (shop->now_ns < server->next_tick_ns)
 		return;
 	server->next_tick_ns = shop->now_ns + SERVER_LIMIT_TICK_MS * UINT64_C(1000000);
 	server->caching = cache_sweep(shop->responses.cache, shop->now_ns);
+	give_memory_back(server);
 	if (shop->now_ns >= server->pause_end_ns)
 		server->pause_end_ns = 0;
 	if (server->stop_ns &&

@@ -12,6 +12,8 @@ enum server_limit {
 	SERVER_LIMIT_HANDSHAKES = 1024, /* at once; the oldest is given up for another one */
 	SERVER_LIMIT_SLACK = 1024,	/* connections that are ending already, beside the others */
 	SERVER_LIMIT_EVENTS = 256,	/* at once */
+	SERVER_LIMIT_CROWD = 128,	/* sessions at once, whose memory is given back when only */
+	SERVER_LIMIT_CROWD_PARTS = 8,	/* such a part of them is left */
 	SERVER_LIMIT_TICK_MS = 250,	/* how often we look at what nobody tells us of */
 	SERVER_LIMIT_PAUSE_MS = 500,	/* without accepting, after the system had no more for us */
 	SERVER_LIMIT_STOP_MS = 1000,	/* for requests that have begun, when the server ends */
