@@ -157,14 +157,23 @@ Test(unit, lines_that_inih_would_cut_are_refused)
 Test(unit, a_file_that_cannot_be_read)
 {
 	struct settings settings = { 0 };
+	char path[64];
 
 	hearing_begin(&hearing);
 	cr_expect_eq(settings_read_file(&settings, "/nonexistent/file"), TOOL_EXIT_FAILED);
 	cr_expect_eq(settings_read_file(&settings, "/tmp"), TOOL_EXIT_FAILED);
+	cr_expect_eq(settings_read_file(&settings, "/dev/zero"), TOOL_EXIT_FAILED);
+	make_text_file(path, "", 0);
+	cr_assert_eq(truncate(path, SETTINGS_LIMIT_FILE + 1), 0);
+	cr_expect_eq(settings_read_file(&settings, path), TOOL_EXIT_FAILED);
+	unlink(path);
 	hearing_end(&hearing);
 
 	cr_expect(strstr(hearing.text, "--config /nonexistent/file: No such file"), "%s",
 		  hearing.text);
-	cr_expect(strstr(hearing.text, "reading /tmp: Is a directory"), "%s", hearing.text);
+	cr_expect(strstr(hearing.text, "--config /tmp: it is no regular file"), "%s", hearing.text);
+	cr_expect(strstr(hearing.text, "--config /dev/zero: it is no regular file"), "%s",
+		  hearing.text);
+	cr_expect(strstr(hearing.text, "it has more than 4194304 bytes"), "%s", hearing.text);
 	settings_done(&settings);
 }

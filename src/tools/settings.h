@@ -20,6 +20,7 @@ enum settings_limit {
 	SETTINGS_LIMIT_THREADS = 256,
 	SETTINGS_LIMIT_CONNECTIONS = 200000, /* of a thread */
 	SETTINGS_LIMIT_TIMEOUT = 86400,
+	SETTINGS_LIMIT_FILE = 4 << 20, /* bytes */
 };
 
 /* Who we are to those who ask for one of some names, or, without names, to everybody else. */

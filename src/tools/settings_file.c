@@ -7,10 +7,12 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "settings.h"
@@ -143,15 +145,36 @@ static int parse(struct reader *reader)
 	return r || reader->first_bad ? TOOL_EXIT_USAGE : 0;
 }
 
+/* Of a certain size, so that it has an end; and one that can be read again. */
+static int open_file(FILE **ret_file, const char *path)
+{
+	_cleanup_(tool_fd_close) int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat stat;
+
+	if (fd < 0 || fstat(fd, &stat))
+		return tool_fail(TOOL_EXIT_FAILED, command, "--config %s: %s", path,
+				 strerror(errno));
+	if (!S_ISREG(stat.st_mode))
+		return tool_fail(TOOL_EXIT_FAILED, command, "--config %s: it is no regular file",
+				 path);
+	if (stat.st_size > SETTINGS_LIMIT_FILE)
+		return tool_fail(TOOL_EXIT_FAILED, command,
+				 "--config %s: it has more than %d bytes", path,
+				 SETTINGS_LIMIT_FILE);
+	*ret_file = fdopen(fd, "r");
+	if (!*ret_file)
+		return tool_fail(TOOL_EXIT_FAILED, command, "%s", strerror(errno));
+	tool_fd_steal(&fd);
+	return 0;
+}
+
 int settings_read_file(struct settings *settings, const char *path)
 {
 	struct reader reader = { .settings = settings, .place.file = path };
-	int r;
+	int r = open_file(&reader.file, path);
 
-	reader.file = fopen(path, "re");
-	if (!reader.file)
-		return tool_fail(TOOL_EXIT_FAILED, command, "--config %s: %s", path,
-				 strerror(errno));
+	if (r)
+		return r;
 	r = parse(&reader);
 	fclose(reader.file);
 	free(reader.line);
