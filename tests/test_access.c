@@ -210,6 +210,23 @@ Test(unit, a_file_that_cannot_be_opened_anew_is_kept)
 	access_file_close(&file);
 }
 
+Test(unit, one_that_was_made_is_told_from_one_that_was_there)
+{
+	struct access_file file = ACCESS_FILE_NULL;
+
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(access_file_open(&file, "log"), 0);
+		cr_expect_eq(file.made, i == 0);
+		access_file_close(&file);
+	}
+	/* Through a link that leads nowhere yet; whose it is, is not ours to say. */
+	cr_assert_eq(symlink("target", "link"), 0);
+	cr_assert_eq(access_file_open(&file, "link"), 0);
+	cr_expect_not(file.made);
+	cr_expect_eq(access("target", F_OK), 0);
+	access_file_close(&file);
+}
+
 Test(unit, what_cannot_be_opened_is_an_error)
 {
 	struct access_file file = ACCESS_FILE_NULL;

@@ -28,7 +28,7 @@ static void confine_in_child(const struct settings *settings, struct outcome *re
 	child = fork();
 	if (!child) {
 		hearing_begin(&hearing);
-		outcome.result = confine(settings, &outcome.process);
+		outcome.result = confine(settings, -1, &outcome.process);
 		hearing_end(&hearing);
 		snprintf(outcome.said, sizeof(outcome.said), "%.1023s", hearing.text);
 		(void)!write(pipes[1], &outcome, sizeof(outcome));
@@ -68,6 +68,32 @@ Test(unit, without_a_sandbox)
 	cr_expect_eq(outcome.process.parts[METRICS_PART_NO_NEW_PRIVS], 0);
 	cr_expect_eq(outcome.process.parts[METRICS_PART_LANDLOCK], 0);
 	cr_expect_null(strstr(outcome.said, "sandbox"));
+}
+
+static bool has_place(const struct settings *settings, const char *path)
+{
+	struct sandbox_places places = { 0 };
+	bool found = false;
+
+	cr_assert_eq(confine_add_places(&places, settings), 0);
+	for (size_t i = 0; i < places.n; i++)
+		found = found || (places.list[i].rights & SANDBOX_WRITE &&
+				  !strcmp(places.list[i].path, path));
+	sandbox_places_done(&places);
+	return found;
+}
+
+Test(unit, a_log_that_is_a_device_opens_nothing_beside_it)
+{
+	static char full[] = "/dev/full", file[] = "/tmp/ktls-no-such-log", standard[] = "-";
+	struct settings settings = { .root = root, .access_log = full };
+
+	cr_expect(has_place(&settings, "/dev/full"));
+	cr_expect_not(has_place(&settings, "/dev"));
+	settings.access_log = file;
+	cr_expect(has_place(&settings, "/tmp"));
+	settings.access_log = standard;
+	cr_expect_not(has_place(&settings, "."));
 }
 
 Test(unit, a_user_that_is_not_there_ends_it)

@@ -3,10 +3,12 @@
 /* Becoming somebody else, in children; most of it only where the tests are run by root. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -22,7 +24,7 @@ static int drop_in_child(const char *user, int (*answer)(void))
 	pid_t child = fork();
 
 	if (!child)
-		_exit(privileges_drop(user, &said) ? 100 : answer());
+		_exit(privileges_drop(user, -1, &said) ? 100 : answer());
 	cr_assert_eq(waitpid(child, &status, 0), child);
 	cr_assert(WIFEXITED(status));
 	return WEXITSTATUS(status);
@@ -54,6 +56,36 @@ static int is_nobody(void)
 	return !setuid(0) || !seteuid(0) || !setgid(0) ? 4 : 0;
 }
 
+static int own_fd;
+
+static int gives_a_file(void)
+{
+	const struct passwd *nobody = getpwnam("nobody");
+	struct stat stat;
+
+	if (privileges_drop("nobody", own_fd, &said) || fstat(own_fd, &stat))
+		return 1;
+	return stat.st_uid != nobody->pw_uid || stat.st_gid != nobody->pw_gid;
+}
+
+Test(unit, a_file_that_root_made_for_the_user_is_the_users)
+{
+	char path[64];
+	int status;
+	pid_t child;
+
+	need_root();
+	make_text_file(path, "", 0);
+	own_fd = open(path, O_WRONLY | O_CLOEXEC);
+	unlink(path);
+	child = fork();
+	if (!child)
+		_exit(gives_a_file());
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_expect_eq(status, 0);
+	close(own_fd);
+}
+
 Test(unit, root_becomes_nobody_for_good)
 {
 	need_root();
@@ -73,9 +105,9 @@ Test(unit, a_group_may_be_named)
 
 static int drops_again(void)
 {
-	if (privileges_drop("nobody", &said))
+	if (privileges_drop("nobody", -1, &said))
 		return 1;
-	if (privileges_drop("daemon", &said) != -EPERM)
+	if (privileges_drop("daemon", -1, &said) != -EPERM)
 		return 2;
 	return strcmp(said, "only root can become another user") ? 3 : 0;
 }
@@ -88,13 +120,13 @@ Test(unit, who_is_that_user_already_is_done_and_no_other_can_be_become)
 
 Test(unit, whom_there_is_not)
 {
-	cr_expect_eq(privileges_drop("no-such-user", &said), -ENOENT);
+	cr_expect_eq(privileges_drop("no-such-user", -1, &said), -ENOENT);
 	cr_expect_str_eq(said, "there is no user \"no-such-user\"");
 	free(said);
-	cr_expect_eq(privileges_drop("nobody:no-such-group", &said), -ENOENT);
+	cr_expect_eq(privileges_drop("nobody:no-such-group", -1, &said), -ENOENT);
 	cr_expect_str_eq(said, "there is no group \"no-such-group\"");
 	free(said);
-	cr_expect_eq(privileges_drop("", &said), -ENOENT);
+	cr_expect_eq(privileges_drop("", -1, &said), -ENOENT);
 	free(said);
 }
 

@@ -156,6 +156,34 @@ Test(unit, only_the_files_that_were_named)
 	in_child(try_files);
 }
 
+/* A log that is a device: that, and nothing beside it. */
+static int try_special(void)
+{
+	struct sandbox_places places = { 0 };
+	char why[SANDBOX_LIMIT_WHY] = "";
+	int r;
+
+	EXPECT(!mkfifo("out/new", 0600));
+	sandbox_add_special(&places, "/dev/full", SANDBOX_WRITE);
+	give_up_privileges();
+	r = sandbox_landlock(&places, why);
+	sandbox_places_done(&places);
+	if (r)
+		return -CHILD_SKIPS;
+	EXPECT(!*why);
+	EXPECT(open_errno("/dev/full", O_WRONLY) == 0);
+	EXPECT(open_errno("/dev/full", O_RDONLY) == EACCES);
+	EXPECT(open_errno("/dev/null", O_WRONLY) == EACCES);
+	EXPECT(open_errno("/dev/ktls-test", O_WRONLY | O_CREAT) == EACCES);
+	EXPECT(open_errno("out/new", O_WRONLY | O_NONBLOCK) == EACCES);
+	return 0;
+}
+
+Test(unit, a_device_and_nothing_beside_it)
+{
+	in_child(try_special);
+}
+
 /* A key is replaced by a new file, and found by a link. */
 static int try_replaced(void)
 {

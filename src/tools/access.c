@@ -50,14 +50,26 @@ static int open_stdout(void)
 	return fd < 0 ? -errno : fd;
 }
 
-static int open_file(const char *path, struct stat *ret_stat)
+/* One that is made now is told from one that was there: that may be anybody's. */
+static int open_path(const char *path, bool *ret_made)
+{
+	int fd = open(path, OPEN_FLAGS | O_CREAT | O_EXCL, 0640);
+
+	*ret_made = fd >= 0;
+	if (fd < 0 && errno == EEXIST)
+		fd = open(path, OPEN_FLAGS | O_CREAT, 0640);
+	return fd;
+}
+
+static int open_file(const char *path, struct stat *ret_stat, bool *ret_made)
 {
 	_cleanup_(tool_fd_close) int fd = -EBADF;
 
+	*ret_made = false;
 	if (!path)
 		fd = open_stdout();
 	else
-		fd = open(path, OPEN_FLAGS | O_CREAT, 0640);
+		fd = open_path(path, ret_made);
 	if (fd < 0)
 		return path ? -errno : fd;
 	if (fstat(fd, ret_stat))
@@ -81,7 +93,7 @@ int access_file_open(struct access_file *file, const char *path)
 		if (!file->path)
 			return -ENOMEM;
 	}
-	fd = open_file(file->path, &stat);
+	fd = open_file(file->path, &stat, &file->made);
 	if (fd < 0) {
 		access_file_close(file);
 		return fd;
@@ -102,10 +114,11 @@ int access_file_reopen(struct access_file *file)
 {
 	_cleanup_(tool_fd_close) int fd = -EBADF;
 	struct stat stat;
+	bool made;
 
 	if (!file->path)
 		return 0;
-	fd = open_file(file->path, &stat);
+	fd = open_file(file->path, &stat, &made);
 	if (fd < 0)
 		return fd;
 	/* In the place of the old one: whoever writes at this moment writes to one or the other. */

@@ -30,6 +30,7 @@ enum access_limit {
 /* What is written to, by all threads. */
 struct access_file {
 	char *path; /* NULL: standard output */
+	bool made;  /* there was no such file before */
 	int fd;
 	atomic_bool is_regular;
 	atomic_bool is_socket;

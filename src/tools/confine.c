@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "confine.h"
 #include "privileges.h"
@@ -16,7 +17,7 @@
 
 static const char command[] = "ktls serve";
 
-static int drop_root(const char *user)
+static int drop_root(const char *user, int own_fd)
 {
 	char *error;
 	int r;
@@ -26,7 +27,7 @@ static int drop_root(const char *user)
 			tool_fail(0, command, "this runs as root; --user NAME gives that up");
 		return 0;
 	}
-	r = privileges_drop(user, &error);
+	r = privileges_drop(user, own_fd, &error);
 	if (r)
 		tool_fail(0, command, "--user %s: %s", user, error ? error : strerror(-r));
 	free(error);
@@ -50,8 +51,17 @@ static bool has_log(const struct settings *settings)
 	return settings->access_log && strcmp(settings->access_log, "-");
 }
 
-/* All that is opened while it runs. */
-static int add_places(struct sandbox_places *places, const struct settings *settings)
+/* A file may be moved away and made anew; beside a device or a pipe nothing is to be written. */
+static int add_log(struct sandbox_places *places, const char *path)
+{
+	struct stat stat_buf;
+
+	if (!stat(path, &stat_buf) && !S_ISREG(stat_buf.st_mode))
+		return sandbox_add_special(places, path, SANDBOX_WRITE);
+	return sandbox_add_file(places, path, SANDBOX_WRITE);
+}
+
+int confine_add_places(struct sandbox_places *places, const struct settings *settings)
 {
 	int r = sandbox_add_directory(places, settings->root, SANDBOX_READ | SANDBOX_LIST);
 
@@ -60,9 +70,7 @@ static int add_places(struct sandbox_places *places, const struct settings *sett
 	if (!r && settings->ticket_file)
 		r = sandbox_add_file(places, settings->ticket_file, SANDBOX_READ);
 	if (!r && has_log(settings))
-		r = sandbox_add_file(places, settings->access_log, SANDBOX_WRITE);
-	if (!r && settings->access_log && strcmp(settings->access_log, "-") != 0)
-		r = sandbox_add_file(places, settings->access_log, SANDBOX_WRITE);
+		r = add_log(places, settings->access_log);
 	if (!r)
 		r = add_site(places, &settings->everyone);
 	for (size_t i = 0; i < settings->n_sites && !r; i++)
@@ -90,7 +98,7 @@ static int enter_sandbox(const struct settings *settings, struct metrics_process
 {
 	struct sandbox_places places = { 0 };
 	struct sandbox_report report;
-	int r = add_places(&places, settings);
+	int r = confine_add_places(&places, settings);
 
 	if (!r) {
 		sandbox_enter(&places, &report);
@@ -135,14 +143,14 @@ static void check_reload(const struct settings *settings)
 	}
 }
 
-int confine(const struct settings *settings, struct metrics_process *process)
+int confine(const struct settings *settings, int own_fd, struct metrics_process *process)
 {
 	struct ktls_probe probe;
 	int r;
 
 	/* What it finds is remembered; and only root's trying loads the kernel's module. */
 	(void)!ktls_probe(&probe, sizeof(probe));
-	r = drop_root(settings->user);
+	r = drop_root(settings->user, own_fd);
 	if (r)
 		return r;
 	if (geteuid())

@@ -35,6 +35,7 @@ struct target {
 	char *name;
 	uid_t uid;
 	gid_t gid;
+	int own_fd;
 };
 
 /* errno may say why there is none; most often it just is not there. */
@@ -67,6 +68,9 @@ static int find_group(struct target *target, const char *name, char **ret_error)
 
 static int become(const struct target *target, char **ret_error)
 {
+	if (target->own_fd >= 0 && fchown(target->own_fd, target->uid, target->gid))
+		return explain(-errno, ret_error, "giving a file to %s: %s", target->name,
+			       strerror(errno));
 	if (initgroups(target->name, target->gid))
 		return explain(-errno, ret_error, "the groups of %s: %s", target->name,
 			       strerror(errno));
@@ -78,9 +82,9 @@ static int become(const struct target *target, char **ret_error)
 	return 0;
 }
 
-static int drop(char *user, char **ret_error)
+static int drop(char *user, int own_fd, char **ret_error)
 {
-	struct target target = { .name = user };
+	struct target target = { .name = user, .own_fd = own_fd };
 	char *group = strchr(user, ':');
 	int r;
 
@@ -99,14 +103,14 @@ static int drop(char *user, char **ret_error)
 	return become(&target, ret_error);
 }
 
-int privileges_drop(const char *user, char **ret_error)
+int privileges_drop(const char *user, int own_fd, char **ret_error)
 {
 	char *copy = strdup(user);
 	int r = -ENOMEM;
 
 	*ret_error = NULL;
 	if (copy)
-		r = drop(copy, ret_error);
+		r = drop(copy, own_fd, ret_error);
 	free(copy);
 	return r;
 }

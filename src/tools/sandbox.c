@@ -41,6 +41,15 @@ int sandbox_add_directory(struct sandbox_places *places, const char *path, unsig
 	return 0;
 }
 
+int sandbox_add_special(struct sandbox_places *places, const char *path, unsigned int rights)
+{
+	int r = sandbox_add_directory(places, path, rights);
+
+	if (!r)
+		places->list[places->n - 1].alone = true;
+	return r;
+}
+
 /* dirname(3) writes into it. */
 static int add_parent(struct sandbox_places *places, char *path, unsigned int rights)
 {

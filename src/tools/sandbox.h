@@ -28,10 +28,11 @@ enum sandbox_right {
 	SANDBOX_WRITE = 1u << 2, /* files, also new ones */
 };
 
-/* A directory, with all beneath it. */
+/* A directory, with all beneath it; or `alone`, what is no directory. */
 struct sandbox_place {
 	char *path;
 	unsigned int rights; /* enum sandbox_right */
+	bool alone;
 };
 
 struct sandbox_places {
@@ -48,6 +49,8 @@ struct sandbox_report {
 int sandbox_add_directory(struct sandbox_places *places, const char *path, unsigned int rights);
 /* The directory of a file, and that of what it is a link to: a file may be replaced. */
 int sandbox_add_file(struct sandbox_places *places, const char *path, unsigned int rights);
+/* A device or a pipe. */
+int sandbox_add_special(struct sandbox_places *places, const char *path, unsigned int rights);
 void sandbox_places_done(struct sandbox_places *places);
 
 /* Before the first thread: it is the calling one's and that of all it will start. */

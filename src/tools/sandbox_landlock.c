@@ -58,8 +58,9 @@ static size_t size_of(long version)
 	return version < 6 ? offsetof(struct ruleset, scoped) : sizeof(struct ruleset);
 }
 
-static uint64_t access_of(unsigned int rights)
+static uint64_t access_of(const struct sandbox_place *place)
 {
+	unsigned int rights = place->rights;
 	uint64_t allowed = 0;
 
 	if (rights & SANDBOX_READ)
@@ -67,7 +68,9 @@ static uint64_t access_of(unsigned int rights)
 	if (rights & SANDBOX_LIST)
 		allowed |= LANDLOCK_ACCESS_FS_READ_DIR;
 	if (rights & SANDBOX_WRITE)
-		allowed |= LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG;
+		allowed |= LANDLOCK_ACCESS_FS_WRITE_FILE;
+	if (rights & SANDBOX_WRITE && !place->alone)
+		allowed |= LANDLOCK_ACCESS_FS_MAKE_REG;
 	return allowed;
 }
 
@@ -90,9 +93,10 @@ static int explain_absence(int error, char why[SANDBOX_LIMIT_WHY])
 
 static int allow(int ruleset_fd, const struct sandbox_place *place, char why[SANDBOX_LIMIT_WHY])
 {
-	_cleanup_(tool_fd_close) int fd = open(place->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int flags = O_PATH | O_CLOEXEC | (place->alone ? 0 : O_DIRECTORY);
+	_cleanup_(tool_fd_close) int fd = open(place->path, flags);
 	struct landlock_path_beneath_attr rule = {
-		.allowed_access = access_of(place->rights),
+		.allowed_access = access_of(place),
 		.parent_fd = fd,
 	};
 

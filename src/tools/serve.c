@@ -345,7 +345,8 @@ static int run(struct serve *serve)
 	if (!r)
 		r = open_sockets(serve);
 	if (!r)
-		r = confine(&serve->settings, &serve->process);
+		r = confine(&serve->settings, serve->access.made ? serve->access.fd : -1,
+			    &serve->process);
 	if (!r)
 		r = start(serve);
 	if (!r)

@@ -224,6 +224,20 @@ def access_log():
     web.check_ends(server)
 
 
+def access_log_of_both_families():
+    """On a socket for both, IPv4 is written as such."""
+    file = kit.new_path('log')
+    server = kit.Process(kit.TOOL, 'serve', '--listen', '[::]:0', '--root', web.make_root(),
+                         '--access-log', file, *kit.identity())
+    server.await_text('listening on https://')
+    port = int(server.out.read_text().splitlines()[0].split(':')[-1])
+    for address in ('127.0.0.1', '[::1]'):
+        curl('--resolve', 'localhost:%d:%s' % (port, address), url(port, 'hello.html'))
+    lines = lines_of(server, file, 2)
+    kit.check([line.split()[0] for line in lines] == ['127.0.0.1', '::1'], str(lines))
+    web.check_ends(server)
+
+
 def access_log_on_a_full_disk():
     """The answers are the same; what was lost is said, and counted."""
     server, port = web.serve('--access-log', '/dev/full')
@@ -251,6 +265,7 @@ CASES = [
     ('pipelined small ones', pipelined_small_ones),
     ('types', types),
     ('access log', access_log),
+    ('access log of both families', access_log_of_both_families),
     ('access log on a full disk', access_log_on_a_full_disk),
     ('access log on stdout', access_log_on_stdout),
 ]

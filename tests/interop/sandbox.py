@@ -164,6 +164,30 @@ def becomes_another_user():
     web.check_ends(server)
 
 
+def its_log_is_that_users():
+    """Made by root, opened anew by who is no more; one that was there stays whose it was."""
+    need_root()
+    open_to_all(kit.path('ec.key'))
+    logs = kit.new_path('logs')
+    logs.mkdir()
+    shutil.chown(logs, 'nobody')
+    (logs / 'roots').touch(0o600)
+    server, port = start(*kit.identity(), '--user', 'nobody', '--access-log', logs / 'access')
+    for moved in ('access.1', None):
+        hang_up(server, 'done')
+        kit.check('anew' not in server.errors() and (logs / 'access').owner() == 'nobody',
+                  server.errors())
+        web.check_serves(port)
+        kit.await_that(lambda: 'GET /hello.html' in (logs / 'access').read_text(), 'a line')
+        if moved:
+            (logs / 'access').rename(logs / moved)
+    web.check_ends(server)
+    server, _ = start(*kit.identity(), '--user', 'nobody', '--access-log', logs / 'roots')
+    kit.check((logs / 'roots').owner() == 'root', 'a file that was there was given away')
+    kit.check('roots cannot be opened any more' in server.errors(), server.errors())
+    web.check_ends(server)
+
+
 def says_that_a_reload_will_fail():
     """The key is root's, who is no more."""
     need_root()
@@ -200,6 +224,7 @@ CASES = [
     ('opens nothing else', opens_nothing_else),
     ('opens its log anew', opens_its_log_anew),
     ('becomes another user', becomes_another_user),
+    ('its log is that user\'s', its_log_is_that_users),
     ('says that a reload will fail', says_that_a_reload_will_fail),
     ('warns of root', warns_of_root),
     ('refuses users that are not there', refuses_users),
