@@ -136,7 +136,10 @@ struct ktls_listener *ktls_listener_free(struct ktls_listener *listener)
 		return NULL;
 	ktls_listener_stop(listener);
 	ktls_fd_close(&listener->fd);
+	/* Another thread may have set it last, and have told us in a way that orders no memory. */
+	pthread_mutex_lock(&listener->lock);
 	ktls_config_unref(listener->config);
+	pthread_mutex_unlock(&listener->lock);
 	pthread_mutex_destroy(&listener->lock);
 	free(listener);
 	return NULL;

@@ -23,7 +23,7 @@ static void *run(void *argument)
 	snprintf(worker->why, sizeof(worker->why), "%s", why);
 	sem_post(&workers->ready);
 	if (server)
-		worker->result = server_run(server);
+		worker->end = server_run(server);
 	server_free(server);
 	eventfd_write(workers->end_fd, 1);
 	return NULL;
@@ -121,7 +121,7 @@ int workers_stop(struct workers *workers, uint64_t *ret_requests, uint64_t *ret_
 		*ret_requests += worker->site.requests;
 		*ret_bytes += worker->site.bytes;
 		if (!r)
-			r = worker->result;
+			r = worker->result ? worker->result : worker->end;
 	}
 	workers->n_started = 0;
 	return r;

@@ -17,7 +17,8 @@ enum workers_limit {
 struct worker {
 	pthread_t thread;
 	struct session_site site;
-	int result; /* server_new()'s or server_run()'s */
+	int result; /* server_new()'s, read by who started it when it is ready */
+	int end;    /* server_run()'s, when it has ended */
 	char why[WORKERS_LIMIT_WHY];
 	struct workers *workers;
 };
