@@ -283,6 +283,44 @@ Test(op_dial, a_handshake_connects_first)
 	unmake(&here);
 }
 
+/* What it waited at while it dialled is gone when the next op goes on. */
+Test(op_dial, one_that_was_too_late_goes_on_when_it_has_connected_since)
+{
+	struct pair pair = { .config = { calling_client(), calling_server("localhost") } };
+	int listener = ringing_listener(), first = ringing_client(listener);
+	struct pollfd somebody = { .fd = listener, .events = POLLIN };
+	struct ktls_ring *ring = turns_ring(2, 1);
+	struct turns_op ops[2] = { { .end = 0 } };
+	struct sockaddr_storage storage;
+	socklen_t len = sizeof(storage);
+	struct ktls_address address;
+
+	/* One is in the queue, which has no room for another. */
+	cr_assert(!listen(listener, 0));
+	cr_assert(!getsockname(listener, (struct sockaddr *)&storage, &len));
+	cr_assert(!ktls_address_from_sockaddr(&address, (struct sockaddr *)&storage, len));
+	cr_assert(!ktls_conn_dial_address(&pair.conn[0], pair.config[0], &address));
+	cr_assert(!ktls_conn_set_server_name(pair.conn[0], "localhost"));
+	cr_assert(!ktls_ring_add(ring, pair.conn[0]));
+	cr_assert(!ktls_op_handshake(turns_op(&ops[0]), pair.conn[0], ktls_deadline_in(SOON_MS)));
+	cr_assert_eq(turns_end(ring, &ops[0]), KTLS_TIMEDOUT);
+
+	close(accept4(listener, NULL, NULL, SOCK_CLOEXEC));
+	cr_assert_eq(poll(&somebody, 1, TURNS_PATIENCE_MS), 1);
+	cr_assert(!ktls_conn_adopt(&pair.conn[1], pair.config[1],
+				   accept4(listener, NULL, NULL, SOCK_CLOEXEC)));
+	cr_assert(!ktls_ring_add(ring, pair.conn[1]));
+	for (int i = 0; i < 2; i++)
+		cr_assert(!ktls_op_handshake(turns_op(&ops[i]), pair.conn[i], KTLS_FOREVER));
+	for (int i = 0; i < 2; i++)
+		cr_assert_eq(turns_end(ring, &ops[i]), 0, "%s", ktls_conn_error(pair.conn[i]));
+	turns_carry(ring, &pair, PAIR_CLIENT);
+	pair_free(&pair);
+	ktls_ring_free(ring);
+	close(first);
+	close(listener);
+}
+
 Test(op_dial, where_nobody_listens_it_is_refused)
 {
 	struct turns_op op = { .end = 0 };
