@@ -137,10 +137,12 @@ struct ktls_polled {
 
 enum {
 	KTLS_STAGE_PIECES = 4,
+	KTLS_STAGE_LIST_MAX = 1024, /* UIO_MAXIOV */
 };
 
 /* What is to be sent next, and stays where it is meanwhile. */
 struct ktls_stage {
+	const struct iovec *list; /* the caller's, where it can be sent as it is; or NULL: */
 	struct iovec pieces[KTLS_STAGE_PIECES];
 	int count;		 /* 0: there is nothing */
 	struct ktls_batch batch; /* in userspace: the records among it that are new */

@@ -256,11 +256,30 @@ int ktls_conn_writev(struct ktls_conn *conn, const struct iovec *iov, int iovcnt
 	}
 }
 
+/* Pieces that may be sent whole, from where the cursor is. */
+static int whole_pieces(const struct ktls_cursor *cursor)
+{
+	size_t left = ktls_cursor_left(cursor);
+	int n = 0;
+
+	for (; left && !cursor->skip && n < cursor->count && n < KTLS_STAGE_LIST_MAX; n++) {
+		if (cursor->iov[n].iov_len > left)
+			break;
+		left -= cursor->iov[n].iov_len;
+	}
+	return n;
+}
+
+/* To the kernel what is sent at once is one record: many small pieces go at once. */
 int ktls_stage_memory(struct ktls_conn *conn, const struct ktls_cursor *cursor,
 		      struct ktls_stage *stage)
 {
+	int whole = whole_pieces(cursor);
+
 	(void)conn;
-	stage->count = ktls_cursor_window(cursor, stage->pieces, KTLS_STAGE_PIECES);
+	stage->list = whole > KTLS_STAGE_PIECES ? cursor->iov : NULL;
+	stage->count =
+		stage->list ? whole : ktls_cursor_window(cursor, stage->pieces, KTLS_STAGE_PIECES);
 	return 0;
 }
 

@@ -153,6 +153,14 @@ bool ktls_lane_holds(const struct ktls_conn *conn)
 	return conn->lane && (conn->lane->arrived || conn->lane->flight[KTLS_FLIGHT_RECEIVE]);
 }
 
+/* The key came with a thawed connection where the config never wanted the kernel. */
+static bool has_whole_records(const struct ktls_conn *conn)
+{
+	const struct ktls_probe *probe = conn->config->probe ? conn->config->probe : kern_probe();
+
+	return probe->rx_whole_records;
+}
+
 /* A read that may not wait at all looks by itself; and a direction that is to be promoted at its
  * next boundary must not be read past it. */
 bool ktls_lane_receives(const struct ktls_conn *conn)
@@ -163,7 +171,7 @@ bool ktls_lane_receives(const struct ktls_conn *conn)
 		return false;
 	/* Where half a record wakes the reader, io_uring would turn on the spot, in a thread of its
 	 * own for each connection. */
-	if (ktls_conn_is_kernels(conn, KTLS_RX) && conn->config->probe->rx_whole_records)
+	if (ktls_conn_is_kernels(conn, KTLS_RX) && has_whole_records(conn))
 		return false;
 	return conn->state != KTLS_STATE_HANDSHAKE && conn->half[KTLS_RX].protect &&
 	       !ktls_conn_promotion_due(conn, KTLS_RX);
@@ -360,7 +368,8 @@ int ktls_lane_send(struct ktls_lane *lane, struct ktls_task *task)
 		request.buffer = task->buffer;
 	} else if (stage->count > 1) {
 		task->write.msg = (struct msghdr){
-			.msg_iov = task->write.stage.pieces,
+			.msg_iov = stage->list ? (struct iovec *)stage->list
+					       : task->write.stage.pieces,
 			.msg_iovlen = (size_t)stage->count,
 		};
 		request.kind = URING_SENDMSG;

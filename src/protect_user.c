@@ -295,6 +295,7 @@ static int stage_records(struct ktls_conn *conn, const struct ktls_cursor *curso
 	bool joins = user->held && KTLS_POOL_BUFFER_LEN - user->end >= KTLS_RECORD_MAX;
 	int r;
 
+	stage->list = NULL;
 	stage->count = 0;
 	stage->batch.count = 0;
 	if (user->start < user->end && !(joins && left)) {
