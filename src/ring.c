@@ -69,8 +69,10 @@ int ktls_ring_new(struct ktls_ring **ret_ring, const struct ktls_ring_options *o
 	if (r < 0)
 		return r;
 	ring = calloc(1, sizeof(*ring));
-	if (!ring)
+	if (!ring) {
+		ktls_door_set_error("making a ring: %s", ktls_strerror(-ENOMEM));
 		return -ENOMEM;
+	}
 	ring->conns_max = asked.conns ? asked.conns : CONNS_DEFAULT;
 	ring->ready_end = &ring->ready;
 	ring->accepted_end = &ring->accepted;
