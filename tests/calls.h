@@ -2,21 +2,15 @@
 #ifndef KTLS_TESTS_CALLS_H
 #define KTLS_TESTS_CALLS_H
 
-/* What reads and writes cost and promise, the same over both protections. Each is a whole test. */
+/* What reads and writes promise, the same over both protections. Each is a whole test. */
 
 #include <ktls/config.h>
 
-/* How many system calls a read and a write take, with data there and without. */
-void calls_count(enum ktls_offload offload);
-
-/* Many small pieces are one record and one system call. */
+/* Many small pieces are one record. */
 void calls_join_pieces(enum ktls_offload offload);
 
 /* Of a list that was written in part, the caller goes on at the right byte of the right piece. */
 void calls_go_on_in_the_middle(enum ktls_offload offload);
-
-/* Over the kernel: system calls get the caller's own memory, so nothing is copied on the way. */
-void calls_pass_memory_on(void);
 
 /* A record that arrives byte by byte under reads that never wait. */
 void calls_read_a_trickle(enum ktls_offload offload);

@@ -12,7 +12,7 @@
 #include "kit.h"
 
 enum {
-	CALLS_MIN = 15, /* of a life; fewer would mean that the seam is not in use */
+	CALLS_MIN = 10, /* of a life; fewer would mean that the seam is not in use */
 };
 
 struct kind {

@@ -15,6 +15,7 @@
 #include "freezing.h"
 #include "frozen.h"
 #include "kit.h"
+#include "outside.h"
 #include "rekeying.h"
 
 enum {
@@ -160,7 +161,9 @@ static void half_an_alert(enum ktls_protocol protocol, enum pair_end end, enum k
 	cr_assert(!ktls_conn_shutdown(pair.conn[other(end)], ktls_deadline_in(CALL_MS)));
 	kit_wait(pair.fd[end], POLLIN);
 	pair.conn[end]->post.messages = ALMOST_A_LOOK;
+	outside_begin(pair.conn[end]);
 	cr_assert_eq(ktls_conn_read(pair.conn[end], &byte, 1, 1, &n), KTLS_TIMEDOUT);
+	outside_end();
 	cr_assert_eq(pair.conn[end]->post.alert_len, 1);
 	frozen_swap(&pair, end);
 	cr_assert_eq(ktls_conn_read(pair.conn[end], &byte, 1, ktls_deadline_in(CALL_MS), &n),

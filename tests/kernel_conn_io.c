@@ -7,13 +7,7 @@
 #include "calls.h"
 #include "kit.h"
 
-Test(kernel, a_call_is_one_system_call_and_a_wait_one_more)
-{
-	kit_require_tls();
-	calls_count(KTLS_OFFLOAD_REQUIRED);
-}
-
-Test(kernel, many_small_pieces_are_one_record_and_one_system_call)
+Test(kernel, many_small_pieces_are_one_record)
 {
 	kit_require_tls();
 	calls_join_pieces(KTLS_OFFLOAD_REQUIRED);
@@ -23,12 +17,6 @@ Test(kernel, a_list_goes_on_in_the_middle_of_a_piece)
 {
 	kit_require_tls();
 	calls_go_on_in_the_middle(KTLS_OFFLOAD_REQUIRED);
-}
-
-Test(kernel, the_callers_memory_is_what_the_kernel_reads_and_fills)
-{
-	kit_require_tls();
-	calls_pass_memory_on();
 }
 
 Test(kernel, ten_thousand_reads_that_never_wait_do_no_harm_to_a_record)

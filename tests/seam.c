@@ -185,15 +185,15 @@ static int seam_poll(struct pollfd *fds, nfds_t n, int timeout_ms)
 		return real.poll(fds, n, timeout_ms);
 	if (touches(SEAM_POLL, 0, 0) && fails())
 		return -1;
-	while (seam.wait) {
+	while (seam.wait && left_ms) {
 		seam.wait();
 		rc = real.poll(fds, n, left_ms >= 0 && left_ms < SLICE_MS ? left_ms : SLICE_MS);
-		if (rc || !left_ms)
+		if (rc)
 			return rc;
 		if (left_ms > 0)
 			left_ms = left_ms > SLICE_MS ? left_ms - SLICE_MS : 0;
 	}
-	return real.poll(fds, n, timeout_ms);
+	return real.poll(fds, n, left_ms);
 }
 
 static int seam_shutdown(int fd, int how)

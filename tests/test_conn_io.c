@@ -8,12 +8,7 @@
 #include "calls.h"
 #include "pair.h"
 
-Test(unit, a_call_is_one_system_call_and_a_wait_one_more)
-{
-	calls_count(KTLS_OFFLOAD_NEVER);
-}
-
-Test(unit, many_small_pieces_are_one_record_and_one_system_call)
+Test(unit, many_small_pieces_are_one_record)
 {
 	calls_join_pieces(KTLS_OFFLOAD_NEVER);
 }
