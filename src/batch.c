@@ -19,6 +19,13 @@ static size_t padded(const struct ktls_conn *conn, size_t len)
 	return full < conn->payload_max ? full : conn->payload_max;
 }
 
+size_t ktls_batch_record_len(const struct ktls_conn *conn, size_t len)
+{
+	const struct kern_keys *keys = &conn->half[KTLS_TX].keys;
+
+	return padded(conn, len) + kern_record_overhead(keys->protocol, keys->cipher);
+}
+
 static struct iovec payload_of(const struct ktls_batch *batch, size_t i)
 {
 	size_t done = i * batch->payload_max;
@@ -33,7 +40,6 @@ static struct iovec payload_of(const struct ktls_batch *batch, size_t i)
 struct ktls_batch ktls_batch_plan(const struct ktls_conn *conn, uint8_t type, uint64_t plain_left)
 {
 	const struct ktls_half *half = &conn->half[KTLS_TX];
-	size_t overhead = kern_record_overhead(half->keys.protocol, half->keys.cipher);
 	struct ktls_batch batch = {
 		.buffer = half->user.buffer + half->user.end,
 		.base = half->user.end,
@@ -44,7 +50,7 @@ struct ktls_batch ktls_batch_plan(const struct ktls_conn *conn, uint8_t type, ui
 	uint32_t room;
 	size_t last;
 
-	batch.stride = (uint32_t)(padded(conn, batch.payload_max) + overhead);
+	batch.stride = (uint32_t)ktls_batch_record_len(conn, batch.payload_max);
 	room = (KTLS_POOL_BUFFER_LEN - batch.base) / batch.stride;
 	if (batch.count > room)
 		batch.count = room;
@@ -55,7 +61,7 @@ struct ktls_batch ktls_batch_plan(const struct ktls_conn *conn, uint8_t type, ui
 		batch.plain_len = (uint32_t)plain_left;
 	last = payload_of(&batch, batch.count - 1).iov_len;
 	batch.wire_len =
-		(uint32_t)((batch.count - 1) * batch.stride + padded(conn, last) + overhead);
+		(uint32_t)((batch.count - 1) * batch.stride + ktls_batch_record_len(conn, last));
 	return batch;
 }
 

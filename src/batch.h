@@ -26,6 +26,9 @@ struct ktls_batch {
 	uint32_t plain_len, wire_len; /* of all */
 };
 
+/* How long a record of so many bytes is on its way. */
+size_t ktls_batch_record_len(const struct ktls_conn *conn, size_t len);
+
 /* As many as the data, the last answer of the socket and the room behind what is held there allow.
  */
 struct ktls_batch ktls_batch_plan(const struct ktls_conn *conn, uint8_t type, uint64_t plain_left);

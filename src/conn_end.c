@@ -9,11 +9,15 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <linux/sockios.h>
+
 #include "base/deadline.h"
 #include "base/sys.h"
+#include "batch.h"
 #include "conn.h"
 #include "lane.h"
 #include "transport.h"
@@ -23,6 +27,7 @@ enum {
 	DRAIN_LEN = 4096,
 	DRAIN_READS = 64, /* in a row, before we look at the clock */
 	PAUSE_MS = 1,
+	ALERT_LEN = 2,
 };
 
 /* What the kernel's tls holds when the transport breaks it holds forever, and tells nobody: no call
@@ -48,6 +53,20 @@ int ktls_conn_flush(struct ktls_conn *conn)
 	return broken < 0 ? broken : r;
 }
 
+/* A peer that has ended and closed answers our close_notify with a reset. Nothing is lost if that
+ * is all that it has not acknowledged, and if its end came first: a close over bytes that were not
+ * read would be a reset instead of it, and the socket's error then another. */
+static bool is_of_close_notify_alone(const struct ktls_conn *conn)
+{
+	int error = 0, unacknowledged = 0;
+	socklen_t len = sizeof(error);
+
+	return !conn->transport && conn->half[KTLS_TX].protect != &ktls_protect_plain &&
+	       !ktls_sys.getsockopt(conn->fd, SOL_SOCKET, SO_ERROR, &error, &len) &&
+	       error == EPIPE && !ioctl(conn->fd, SIOCOUTQ, &unacknowledged) &&
+	       (size_t)unacknowledged == ktls_batch_record_len(conn, ALERT_LEN);
+}
+
 static int shutdown_step(struct ktls_conn *conn)
 {
 	int r;
@@ -62,8 +81,10 @@ static int shutdown_step(struct ktls_conn *conn)
 	if (r)
 		return r;
 	r = ktls_transport_shutdown(conn);
+	if (r == -ENOTCONN)
+		r = is_of_close_notify_alone(conn) ? 0 : -ECONNRESET;
 	if (r < 0)
-		return r == -ENOTCONN ? -ECONNRESET : r;
+		return r;
 	conn->transport_shut = true;
 	return 0;
 }

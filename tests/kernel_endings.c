@@ -14,6 +14,7 @@
 
 #include "ending.h"
 #include "kit.h"
+#include "reset.h"
 #include "seam.h"
 
 enum {
@@ -98,14 +99,6 @@ Test(kernel, at_its_deadline_the_socket_is_closed_whatever_the_peer_does)
 	}
 }
 
-static void reset(struct pair *pair, enum pair_end end)
-{
-	const struct linger linger = { .l_onoff = 1 };
-
-	cr_assert(!setsockopt(pair->fd[end], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
-	pair_vanish(pair, end);
-}
-
 /* What it holds will never leave then: a wait for that would have no end. */
 Test(kernel, a_reset_ends_the_wait_for_what_the_kernel_holds)
 {
@@ -129,7 +122,7 @@ Test(kernel, a_reset_ends_the_wait_for_what_the_kernel_holds)
 		cr_assert(ktls_conn_write(pair.conn[0], bytes, LEN, KTLS_NOW, &n) ==
 			  KTLS_WANT_WRITE);
 		cr_assert(ktls_conn_shutdown(pair.conn[0], KTLS_NOW) == KTLS_WANT_WRITE);
-		reset(&pair, PAIR_SERVER);
+		reset_by(&pair, PAIR_SERVER);
 		rc = i & 2 ? ktls_conn_shutdown(pair.conn[0], ktls_deadline_in(PATIENCE_MS))
 			   : ktls_conn_shutdown_and_close(pair.conn[0],
 							  ktls_deadline_in(PATIENCE_MS));
@@ -139,6 +132,30 @@ Test(kernel, a_reset_ends_the_wait_for_what_the_kernel_holds)
 		pair_free(&pair);
 	}
 	ending_end();
+}
+
+static void run_in_the_kernel(void (*run)(void))
+{
+	for (int rx = 0; rx < 2; rx++) {
+		begin(KTLS_OFFLOAD_REQUIRED, rx ? KTLS_OFFLOAD_REQUIRED : KTLS_OFFLOAD_NEVER);
+		run();
+		ending_end();
+	}
+}
+
+Test(kernel, a_reset_that_answers_only_our_close_notify_is_an_end_in_order)
+{
+	run_in_the_kernel(reset_run_of_close_notify);
+}
+
+Test(kernel, a_peer_that_closes_over_what_it_has_not_read_is_an_error)
+{
+	run_in_the_kernel(reset_run_of_unread_bytes);
+}
+
+Test(kernel, bytes_behind_the_peers_end_that_nobody_took_are_an_error)
+{
+	run_in_the_kernel(reset_run_of_bytes_behind_the_end);
 }
 
 /* A close(2) over a file's record that the kernel still holds raises it (6.12, 7.2). */
@@ -158,7 +175,7 @@ Test(kernel, closing_over_what_a_dead_peer_left_of_a_file_raises_no_signal)
 
 		cr_assert(ktls_conn_sendfile(pair.conn[0], file_fd, 0, LEN, KTLS_NOW, &n) ==
 			  KTLS_WANT_WRITE);
-		reset(&pair, PAIR_SERVER);
+		reset_by(&pair, PAIR_SERVER);
 		if (i & 2)
 			cr_assert(ktls_conn_read(pair.conn[0], &(char){ 0 }, 1, KTLS_FOREVER,
 						 &(size_t){ 0 }) == -ECONNRESET);
@@ -211,7 +228,7 @@ Test(kernel, a_reset_ends_the_wait_for_a_close_notify_that_the_kernel_holds)
 		while (!rc);
 		if (is_close_notify_held(&pair, STEP * (1 + i % STEPS))) {
 			held++;
-			reset(&pair, PAIR_SERVER);
+			reset_by(&pair, PAIR_SERVER);
 			rc = ktls_conn_shutdown(pair.conn[0], ktls_deadline_in(PATIENCE_MS));
 			cr_assert(rc == -ECONNRESET || rc == -EPIPE, "%s", ktls_strerrorname(rc));
 		}

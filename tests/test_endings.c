@@ -18,6 +18,7 @@
 #include "kit.h"
 #include "pair.h"
 #include "pool.h"
+#include "reset.h"
 
 enum {
 	ALL_WAYS = 144, /* each once */
@@ -151,21 +152,13 @@ Test(unit, closing_says_that_the_transport_ended_without_close_notify)
 	}
 }
 
-static void reset(struct pair *pair, enum pair_end end)
-{
-	const struct linger linger = { .l_onoff = 1 };
-
-	cr_assert(!setsockopt(pair->fd[end], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
-	pair_vanish(pair, end);
-}
-
 Test(unit, a_reset_is_an_end_while_the_peers_is_waited_for)
 {
 	for (int i = 0; i < 2; i++) {
 		struct pair pair = open_pair(i);
 
 		expect_to_wait_for_theirs(pair.conn[0]);
-		reset(&pair, PAIR_SERVER);
+		reset_by(&pair, PAIR_SERVER);
 		cr_assert(ktls_conn_shutdown_and_close(
 				  pair.conn[0], ktls_deadline_in(PATIENCE_MS)) == KTLS_CLOSED);
 		expect_closed(&pair);
@@ -206,7 +199,7 @@ Test(unit, a_reset_that_takes_our_last_bytes_is_an_error)
 		cr_assert(ktls_conn_write(pair.conn[0], bytes, LEN, KTLS_NOW, &n) ==
 			  KTLS_WANT_WRITE);
 		cr_assert(ktls_conn_shutdown_and_close(pair.conn[0], KTLS_NOW) == KTLS_WANT_WRITE);
-		reset(&pair, PAIR_SERVER);
+		reset_by(&pair, PAIR_SERVER);
 		rc = i & 2 ? ktls_conn_shutdown(pair.conn[0], ktls_deadline_in(PATIENCE_MS))
 			   : ktls_conn_shutdown_and_close(pair.conn[0], KTLS_FOREVER);
 		cr_assert(rc == -ECONNRESET || rc == -EPIPE, "%s", ktls_strerrorname(rc));
@@ -216,6 +209,23 @@ Test(unit, a_reset_that_takes_our_last_bytes_is_an_error)
 		expect_closed(&pair);
 		pair_free(&pair);
 	}
+}
+
+/* Of a peer that was done */
+
+Test(unit, a_reset_that_answers_only_our_close_notify_is_an_end_in_order)
+{
+	reset_run_of_close_notify();
+}
+
+Test(unit, a_peer_that_closes_over_what_it_has_not_read_is_an_error)
+{
+	reset_run_of_unread_bytes();
+}
+
+Test(unit, bytes_behind_the_peers_end_that_nobody_took_are_an_error)
+{
+	reset_run_of_bytes_behind_the_end();
 }
 
 /* What is left without a socket */
@@ -392,7 +402,7 @@ Test(unit, after_our_end_theirs_is_told_apart)
 		else if (kind == 1)
 			shutdown(pair.fd[1], SHUT_WR);
 		else
-			reset(&pair, PAIR_SERVER);
+			reset_by(&pair, PAIR_SERVER);
 		if (kind < 2)
 			cr_assert(!ktls_conn_read(pair.conn[0], got, sizeof(got),
 						  ktls_deadline_in(PATIENCE_MS), &n) &&

@@ -135,10 +135,10 @@ int ktls_conn_shutdown(struct ktls_conn *conn, uint64_t deadline_ns);
  * The same, then reads and throws away what still comes until the peer's end too, and closes its
  * descriptor: over unread bytes a close alone becomes a reset that takes our last ones with it.
  * KTLS_DONE: close_notify came; KTLS_CLOSED: another end, a reset or bad records; KTLS_TIMEDOUT:
- * closed at the deadline all the same; negative: ours did not all leave, or how it had failed; 0
- * before OPEN. The socket is let go then; info, error and free are left, reads answer the end,
- * writes -EPIPE. KTLS_WANT_..., with KTLS_NOW only: it is open, call again. -ENOTCONN: closed
- * before, or frozen.
+ * closed at the deadline all the same; negative: ours did not all leave (but for a close_notify
+ * that found the peer gone), or how it had failed; 0 before OPEN. The socket is let go then; info,
+ * error and free are left, reads answer the end, writes -EPIPE. KTLS_WANT_..., with KTLS_NOW only:
+ * it is open, call again. -ENOTCONN: closed before, or frozen.
  */
 int ktls_conn_shutdown_and_close(struct ktls_conn *conn, uint64_t deadline_ns);
 
