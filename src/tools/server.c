@@ -18,8 +18,9 @@
 
 struct server {
 	struct session_shop shop;
-	unsigned int max;  /* sessions */
-	unsigned int most; /* that were busy, since memory was last given back */
+	unsigned int max;	/* sessions */
+	unsigned int most;	/* that there were, since memory was last given back */
+	unsigned int most_busy; /* the same, of those that did not rest */
 	struct ktls_op accept_op;
 	bool accepting;
 	uint64_t pause_end_ns; /* not to accept before; 0: no pause */
@@ -182,25 +183,41 @@ static unsigned int count_busy(const struct server *server)
 	return server->shop.n_sessions - server->shop.sessions[SESSION_IDLE].n;
 }
 
-/* A handshake needs much, and an answer some: what a crowd of them has left would stay the heap's
- * for good. */
+/* Since this was last so. */
+static bool has_gone(unsigned int *most, unsigned int n)
+{
+	if (*most < SERVER_LIMIT_CROWD || n > *most / SERVER_LIMIT_CROWD_PARTS)
+		return false;
+	*most = n;
+	return true;
+}
+
+/* A handshake needs much, and an answer some: what a crowd of them has left, or of those that only
+ * rested, would stay the heap's for good. */
 static void give_memory_back(struct server *server)
 {
-	unsigned int busy = count_busy(server);
+	bool all = has_gone(&server->most, server->shop.n_sessions);
+	bool busy = has_gone(&server->most_busy, count_busy(server));
 
-	if (server->most < SERVER_LIMIT_CROWD || busy > server->most / SERVER_LIMIT_CROWD_PARTS)
-		return;
-	server->most = busy;
-	malloc_trim(0);
+	if (all || busy)
+		malloc_trim(0);
+}
+
+static void note_crowd(struct server *server)
+{
+	unsigned int n = server->shop.n_sessions, busy = count_busy(server);
+
+	if (n > server->most)
+		server->most = n;
+	if (busy > server->most_busy)
+		server->most_busy = busy;
 }
 
 static void tick(struct server *server)
 {
 	struct session_shop *shop = &server->shop;
-	unsigned int busy = count_busy(server);
 
-	if (busy > server->most)
-		server->most = busy;
+	note_crowd(server);
 	if (shop->now_ns < server->next_tick_ns)
 		return;
 	server->next_tick_ns = shop->now_ns + SERVER_LIMIT_TICK_MS * UINT64_C(1000000);
