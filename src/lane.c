@@ -167,7 +167,7 @@ bool ktls_lane_receives(const struct ktls_conn *conn)
 {
 	if (ktls_lane_holds(conn))
 		return true;
-	if (!ktls_lane_has_others(conn) || !conn->lane->ring->uring)
+	if (!ktls_lane_has_others(conn) || !conn->lane->ring->uring || conn->lane->unbuffered)
 		return false;
 	/* Where half a record wakes the reader, io_uring would turn on the spot, in a thread of its
 	 * own for each connection. */
@@ -431,20 +431,16 @@ static bool is_for_nothing(int res)
 	return res == -ECANCELED || res == -EINTR || res == -EAGAIN || res == -ENOBUFS;
 }
 
-/* Whether there is something to go on with. */
-static bool received(struct ktls_lane *lane, const struct uring_event *event)
+static void received(struct ktls_lane *lane, const struct uring_event *event)
 {
 	if (lane->conn && !is_for_nothing(event->res)) {
 		arrive(lane, event);
-		return true;
+		return;
 	}
 	if (event->buffer != NO_BUFFER)
 		uring_pool_give(lane->ring->pool, event->buffer);
-	/* Others have them all, for a while: to ask again at once would be in vain. */
-	if (event->res != -ENOBUFS || !lane->task[KTLS_RX])
-		return true;
-	ktls_task_retry(lane->task[KTLS_RX]);
-	return false;
+	/* Others have them all, perhaps for long: who reads little of much keeps his. */
+	lane->unbuffered = event->res == -ENOBUFS;
 }
 
 static void sent(struct ktls_lane *lane, int res)
@@ -484,8 +480,7 @@ void ktls_lane_landed(struct ktls_lane *lane, enum ktls_flight flight,
 	lane->flight[flight] = 0;
 	switch (flight) {
 	case KTLS_FLIGHT_RECEIVE:
-		if (!received(lane, event))
-			return;
+		received(lane, event);
 		break;
 	case KTLS_FLIGHT_SEND:
 		sent(lane, event->res);

@@ -89,8 +89,10 @@ static void finish(struct ktls_task *task)
 	set_timer(task, KTLS_FOREVER);
 	task->buffer = uring_buffer_unref(task->buffer);
 	/* Nobody waits for bytes any more: none are to arrive, and hold a buffer. */
-	if (lane && lane->task[KTLS_RX] == task)
+	if (lane && lane->task[KTLS_RX] == task) {
 		ktls_lane_cancel(lane, KTLS_FLIGHT_RECEIVE);
+		lane->unbuffered = false;
+	}
 	for (int d = 0; lane && d < _KTLS_DIRECTION_N; d++)
 		if (lane->task[d] == task)
 			lane->task[d] = NULL;

@@ -129,6 +129,7 @@ struct ktls_lane {
 	bool ready;					 /* is in the ring's list */
 	bool inside;	  /* the ring is in one of the connection's calls */
 	bool arrived;	  /* something did, and nobody has taken it */
+	bool unbuffered;  /* the ring had no buffer: the op reads by itself */
 	bool ends;	  /* of a record in the kernel: its last bytes */
 	uint8_t type;	  /* the same: its type */
 	int arrived_res;  /* with nothing in the buffer: 0 the end, or -errno */

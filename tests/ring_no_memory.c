@@ -205,6 +205,16 @@ static void expect_no_more(void)
 	close(fd[1]);
 }
 
+/* And says why, in words. */
+static void expect_no_other_ring(void)
+{
+	struct ktls_ring *other = NULL;
+	int r = ktls_ring_new(&other, NULL, 0);
+
+	if (r != -ENOMEM || other || !*ktls_ring_error())
+		refusing_die("one more ring: %s, \"%s\"", ktls_strerrorname(r), ktls_ring_error());
+}
+
 static void end(int i)
 {
 	struct ktls_event events[2];
@@ -244,6 +254,7 @@ int main(int argc, char **argv)
 	if (refused)
 		refusing_die("%lu allocations", (unsigned long)refused);
 	expect_no_more();
+	expect_no_other_ring();
 	for (int i = 0; i < PAIRS; i++)
 		end(i);
 	refusing = false;
