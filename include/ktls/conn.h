@@ -59,8 +59,6 @@ struct ktls_conn *ktls_conn_free(struct ktls_conn *conn);
  * UTF-8 (RFC 5890), in any case, with a dot at its end. Copied. -EINVAL: no host has such a name;
  * -EISCONN once the handshake has begun.
  */
-/* Client, before the handshake: the DNS name or IP address the peer's certificate must be for; a
- * name is also sent as SNI (RFC 6066 3). Copied. -EINVAL, -EISCONN once the handshake began. */
 int ktls_conn_set_server_name(struct ktls_conn *conn, const char *name);
 
 /*
