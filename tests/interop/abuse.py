@@ -183,7 +183,7 @@ def stays():
         begun, middle, end = seen[0]['rss_kb'], seen[len(seen) // 2]['rss_kb'], seen[-1]['rss_kb']
         each = max(0, begun - before - THREAD_KB) * 1024 // count
         if not is_sanitized():
-            kit.check(left <= 2 * GROWTH_KB, '%d KiB stay when they are gone' % left)
+            kit.check(left <= THREAD_KB + GROWTH_KB, '%d KiB stay when they are gone' % left)
             kit.check(end - middle <= GROWTH_KB, 'from %d to %d KiB' % (middle, end))
             kit.check(each <= RESTING_BYTES, '%d bytes for each' % each)
         return '%d connections, %d requests, %d bytes each, RssAnon %d %d %d, then %d KiB, p99 %s us' % (
