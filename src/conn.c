@@ -398,6 +398,7 @@ void ktls_conn_close_fd(struct ktls_conn *conn)
 	_cleanup_(ktls_sigpipe_release) struct ktls_sigpipe sigpipe = { .held = false };
 	const struct ktls_protect *protect = conn->half[KTLS_TX].protect;
 
+	ktls_lane_let_go(conn);
 	if (protect && protect->protection == KTLS_PROTECTION_KERNEL)
 		ktls_sigpipe_hold(&sigpipe);
 	ktls_fd_close(&conn->fd);

@@ -238,6 +238,12 @@ void ktls_lane_keep(struct ktls_conn *conn, uint8_t *buffer)
 	lane->kept_config = ktls_config_ref(conn->config);
 }
 
+void ktls_lane_let_go(struct ktls_conn *conn)
+{
+	if (conn->lane)
+		ktls_lane_cancel_all(conn->lane);
+}
+
 void ktls_lane_leave(struct ktls_conn *conn)
 {
 	struct ktls_lane *lane = conn->lane;

@@ -43,6 +43,10 @@ int ktls_lane_receive_record(struct ktls_conn *conn, struct ktls_cursor *cursor,
 /* A buffer of the config's pool that a send is reading goes back when it has ended. */
 void ktls_lane_keep(struct ktls_conn *conn, uint8_t *buffer);
 
+/* Its socket is about to be closed: of that number nothing is to be asked of the kernel any more.
+ */
+void ktls_lane_let_go(struct ktls_conn *conn);
+
 /* The connection is being freed. */
 void ktls_lane_leave(struct ktls_conn *conn);
 

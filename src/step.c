@@ -144,12 +144,8 @@ static int step_shutdown(struct ktls_lane *lane, struct ktls_task *task)
 
 static int step_close(struct ktls_lane *lane, struct ktls_task *task)
 {
-	uint64_t deadline_ns = task->too_late ? task->deadline_ns : KTLS_NOW;
-	int r = ktls_conn_shutdown_and_close(lane->conn, deadline_ns);
-
-	if (!ktls_wait_is_want(r))
-		ktls_lane_cancel_all(lane);
-	return r;
+	return ktls_conn_shutdown_and_close(lane->conn,
+					    task->too_late ? task->deadline_ns : KTLS_NOW);
 }
 
 static int (*const steps[_KTLS_TASK_N])(struct ktls_lane *lane, struct ktls_task *task) = {
