@@ -69,35 +69,41 @@ static bool is_range(const struct ktls_ring *ring, const struct ktls_buffer *buf
 	       len <= memory->len - at;
 }
 
-static void keep(struct ktls_op *op, const struct ktls_buffer *buffer)
+/* Where it begins for an op of the connection; NULL: it may not. */
+static uint8_t *begin_of(const struct ktls_conn *conn, const struct ktls_buffer *buffer, size_t at,
+			 size_t len)
 {
-	ktls_task_of(op)->buffer = uring_buffer_ref(inside(buffer));
+	bool fits = conn && conn->lane && is_range(conn->lane->ring, buffer, at, len);
+
+	return fits ? inside(buffer)->data + at : NULL;
+}
+
+/* An op that was started holds it. */
+static int keep(struct ktls_op *op, const struct ktls_buffer *buffer, int r)
+{
+	if (!r)
+		ktls_task_of(op)->buffer = uring_buffer_ref(inside(buffer));
+	return r;
 }
 
 int ktls_op_read_buffer(struct ktls_op *op, struct ktls_conn *conn, struct ktls_buffer *buffer,
 			size_t at, size_t len, uint64_t deadline_ns)
 {
-	int r;
+	uint8_t *data = begin_of(conn, buffer, at, len);
 
-	if (!conn || !conn->lane || !is_range(conn->lane->ring, buffer, at, len))
+	if (!data)
 		return -EINVAL;
-	r = ktls_op_read(op, conn, inside(buffer)->data + at, len, deadline_ns);
-	if (!r)
-		keep(op, buffer);
-	return r;
+	return keep(op, buffer, ktls_op_read(op, conn, data, len, deadline_ns));
 }
 
 int ktls_op_write_buffer(struct ktls_op *op, struct ktls_conn *conn, struct ktls_buffer *buffer,
 			 size_t at, size_t len, uint64_t deadline_ns)
 {
-	int r;
+	uint8_t *data = begin_of(conn, buffer, at, len);
 
-	if (!conn || !conn->lane || !is_range(conn->lane->ring, buffer, at, len))
+	if (!data)
 		return -EINVAL;
-	r = ktls_op_write(op, conn, inside(buffer)->data + at, len, deadline_ns);
-	if (!r)
-		keep(op, buffer);
-	return r;
+	return keep(op, buffer, ktls_op_write(op, conn, data, len, deadline_ns));
 }
 
 int ktls_op_read_file(struct ktls_op *op, struct ktls_ring *ring, int file_fd, uint64_t offset,

@@ -396,7 +396,7 @@ int ktls_lane_warm(struct ktls_lane *lane, int file_fd, uint64_t offset, size_t 
 		.tag = ktls_ring_tag(lane, KTLS_FLIGHT_FILE),
 	};
 
-	return uring_start(lane->ring->uring, &request, 1, &lane->flight[KTLS_FLIGHT_FILE]);
+	return ktls_door_start(lane->ring, &request, &lane->flight[KTLS_FLIGHT_FILE]);
 }
 
 void ktls_lane_cancel(struct ktls_lane *lane, enum ktls_flight flight)

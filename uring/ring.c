@@ -343,10 +343,10 @@ int uring_wait(struct uring *ring, uint64_t deadline_ns, struct uring_event *eve
 	bool look = !io_uring_sq_ready(&ring->io);
 	bool last = false;
 
-	if (ring->writes)
-		ktls_sigpipe_hold(&sigpipe);
 	if (!max)
 		return -EINVAL;
+	if (ring->writes)
+		ktls_sigpipe_hold(&sigpipe);
 	for (;;) {
 		unsigned int n;
 		int r;

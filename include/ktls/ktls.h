@@ -15,7 +15,7 @@
  *   tickets.h  the keys that servers share      peer.h      what it showed, exported secrets
  *   source.h   where configs come from          freeze.h    as bytes, for another process
  *
- *   many connections in one thread, over io_uring
+ *   many connections in one thread, over io_uring or epoll
  *   ring.h     events, pulled                   op.h        what can be started
  *   buffer.h   memory that the kernel knows
  *
