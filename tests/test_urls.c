@@ -64,6 +64,21 @@ Test(unit, a_line_that_is_no_url_is_named)
 	urls_done(&urls);
 }
 
+Test(unit, a_zero_in_a_line_does_not_end_it)
+{
+	static const char text[] = "https://a.example/1\nhttps://a.example/2\0/3\n";
+	struct urls urls = { 0 };
+	FILE *file = fmemopen((void *)text, sizeof(text) - 1, "r");
+	size_t line;
+
+	cr_assert(file);
+	cr_expect_eq(urls_read(&urls, file, &line), -EINVAL);
+	cr_expect_eq(line, 2);
+	cr_expect_eq(urls.n, 1);
+	fclose(file);
+	urls_done(&urls);
+}
+
 Test(unit, a_list_that_cannot_be_read_is_an_error)
 {
 	struct urls urls = { 0 };

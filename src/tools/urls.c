@@ -61,29 +61,50 @@ int urls_add(struct urls *urls, const char *text)
 	return 0;
 }
 
-static int add_line(struct urls *urls, char *line)
+static int add_line(struct urls *urls, char *line, size_t len)
 {
-	char *at = line + strspn(line, " \t");
-	size_t len = strlen(at);
+	char *at;
 
-	if (len && at[len - 1] != '\n' && line + URLS_LIMIT_LINE - 1 == at + len)
+	if (len >= URLS_LIMIT_LINE)
 		return -ENAMETOOLONG;
-	while (len && strchr(" \t\r\n", at[len - 1]))
+	if (memchr(line, '\0', len))
+		return -EINVAL;
+	line[len] = '\0';
+	at = line + strspn(line, " \t");
+	len = strlen(at);
+	while (len && strchr(" \t\r", at[len - 1]))
 		at[--len] = '\0';
 	return !len || *at == '#' ? 0 : urls_add(urls, at);
+}
+
+/* Its length, without its end; of one that is too long as much as fits. -errno, or -ENODATA: there
+ * are no more. fgets(3) would not tell a zero from the line's end. */
+static ssize_t read_line(FILE *file, char line[URLS_LIMIT_LINE])
+{
+	size_t len = 0;
+	int c = 0;
+
+	while (len < URLS_LIMIT_LINE && (c = getc(file)) != EOF && c != '\n')
+		line[len++] = (char)c;
+	if (c == EOF && ferror(file))
+		return -errno;
+	return c == EOF && !len ? -ENODATA : (ssize_t)len;
 }
 
 int urls_read(struct urls *urls, FILE *file, size_t *ret_line)
 {
 	char line[URLS_LIMIT_LINE];
 
-	for (*ret_line = 1; fgets(line, sizeof(line), file); ++*ret_line) {
-		int r = add_line(urls, line);
+	for (*ret_line = 1;; ++*ret_line) {
+		ssize_t len = read_line(file, line);
+		int r;
 
+		if (len < 0)
+			return len == -ENODATA ? 0 : (int)len;
+		r = add_line(urls, line, (size_t)len);
 		if (r)
 			return r;
 	}
-	return ferror(file) ? -errno : 0;
 }
 
 int urls_set_path(struct urls *urls, const char *path)
