@@ -25,6 +25,10 @@
 enum {
 	DAY = 86400,
 	SERIAL_LEN = 16,
+	KEY_MAX = 32,
+	NONCE_LEN = 12,
+	HEADER_LEN = 5,
+	TAG_LEN = 16,
 };
 
 struct rival {
@@ -169,4 +173,40 @@ void rival_write(struct rival_session *session, const void *bytes, size_t len)
 			len -= (size_t)n;
 		}
 	}
+}
+
+/* The cipher alone */
+
+struct rival_cipher *rival_cipher_new(unsigned int cipher)
+{
+	static const gnutls_cipher_algorithm_t algorithms[_KTLS_CIPHER_N] = {
+		[KTLS_AES_128_GCM] = GNUTLS_CIPHER_AES_128_GCM,
+		[KTLS_AES_256_GCM] = GNUTLS_CIPHER_AES_256_GCM,
+		[KTLS_AES_128_CCM] = GNUTLS_CIPHER_AES_128_CCM,
+		[KTLS_CHACHA20_POLY1305] = GNUTLS_CIPHER_CHACHA20_POLY1305,
+	};
+	uint8_t bytes[KEY_MAX] = { 0 };
+	gnutls_datum_t key = { bytes,
+			       (unsigned int)gnutls_cipher_get_key_size(algorithms[cipher]) };
+	gnutls_aead_cipher_hd_t handle;
+
+	must(gnutls_aead_cipher_init(&handle, algorithms[cipher], &key), "a cipher");
+	return (struct rival_cipher *)(void *)handle;
+}
+
+struct rival_cipher *rival_cipher_free(struct rival_cipher *cipher)
+{
+	gnutls_aead_cipher_deinit((gnutls_aead_cipher_hd_t)(void *)cipher);
+	return NULL;
+}
+
+void rival_seal(struct rival_cipher *cipher, const void *bytes, size_t len, void *ret_sealed)
+{
+	static const uint8_t nonce[NONCE_LEN], header[HEADER_LEN];
+	size_t sealed = len + TAG_LEN;
+
+	must(gnutls_aead_cipher_encrypt((gnutls_aead_cipher_hd_t)(void *)cipher, nonce, NONCE_LEN,
+					header, HEADER_LEN, TAG_LEN, bytes, len, ret_sealed,
+					&sealed),
+	     "sealing");
 }

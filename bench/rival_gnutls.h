@@ -26,6 +26,13 @@ struct rival_session *rival_open(struct rival *rival, int fd, bool polling);
 /* Sends nothing. */
 struct rival_session *rival_close(struct rival_session *session);
 
+/* The cipher alone, as GnuTLS's records are sealed: enum ktls_cipher, a key of zeros. */
+struct rival_cipher;
+struct rival_cipher *rival_cipher_new(unsigned int cipher);
+struct rival_cipher *rival_cipher_free(struct rival_cipher *cipher);
+/* To another place, which has room for a tag behind it. */
+void rival_seal(struct rival_cipher *cipher, const void *bytes, size_t len, void *ret_sealed);
+
 void rival_write(struct rival_session *session, const void *bytes, size_t len);
 
 #endif

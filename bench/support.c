@@ -233,17 +233,25 @@ static _Noreturn void play_peer(const struct sockaddr_in *address, enum bench_pe
 	}
 }
 
-struct bench_peer bench_peer_start(enum bench_peer_kind kind)
+static int listen_on_loopback(struct sockaddr_in *ret_address)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(address);
-	struct bench_peer peer = { .listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	if (bind(peer.listener, (struct sockaddr *)&address, len) ||
-	    listen(peer.listener, BACKLOG) ||
-	    getsockname(peer.listener, (struct sockaddr *)&address, &len))
+	if (bind(fd, (struct sockaddr *)&address, len) || listen(fd, BACKLOG) ||
+	    getsockname(fd, (struct sockaddr *)&address, &len))
 		bench_die("listening on loopback: %s", strerror(errno));
+	*ret_address = address;
+	return fd;
+}
+
+struct bench_peer bench_peer_start(enum bench_peer_kind kind)
+{
+	struct sockaddr_in address;
+	struct bench_peer peer = { .listener = listen_on_loopback(&address) };
+
 	fflush(NULL);
 	peer.pid = fork();
 	if (peer.pid < 0)
@@ -253,6 +261,16 @@ struct bench_peer bench_peer_start(enum bench_peer_kind kind)
 	close(peer.listener);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	play_peer(&address, kind);
+}
+
+void bench_pair(int ret_fds[2])
+{
+	struct sockaddr_in address;
+	struct bench_peer peer = { .listener = listen_on_loopback(&address) };
+
+	ret_fds[0] = connect_to(&address);
+	ret_fds[1] = bench_peer_accept(&peer);
+	close(peer.listener);
 }
 
 void bench_peer_stop(struct bench_peer *peer)

@@ -72,6 +72,9 @@ void bench_peer_stop(struct bench_peer *peer);
 /* The next connection of the peer's: a blocking socket, without Nagle. */
 int bench_peer_accept(const struct bench_peer *peer);
 
+/* Both ends of a TCP connection on loopback, in this process: blocking, without Nagle. */
+void bench_pair(int ret_fds[2]);
+
 /* A chain and its key as PEM. */
 struct bench_identity {
 	char *chain;

@@ -39,7 +39,8 @@ FENCES = {
     r'liburing(/.*|\.h)': ['uring/'],
     r'netlink/.*': ['src/netlink.c'],
     r'linux/tls\.h': ['ktls/', 'bench/bare_kernel.c'],
-    r'(ini|llhttp|http_parser|jansson|seccomp)\.h': ['src/tools/'],
+    r'jansson\.h': ['src/tools/', 'bench/'],
+    r'(ini|llhttp|http_parser|seccomp)\.h': ['src/tools/'],
     r'linux/.*|asm/.*|asm-generic/.*': ['ktls/', 'uring/', 'src/', 'src/tools/'],
 }
 

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BENCH_COMMANDS_H
+#define BENCH_COMMANDS_H
+
+/* The commands of ktls-bench: their arguments from their own name on; each answers the exit status.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+int limits_main(int argc, char **argv);
+
+/* A number from 1 to max, or the program ends. */
+uint64_t bench_number(const char *text, uint64_t max, const char *usage);
+
+/* What is returned then: 0 where it was asked for, else 2. */
+int bench_say_usage(const char *usage, bool asked);
+
+/* Takes the object over; ends the program if it is NULL or cannot be written. */
+void bench_print_json(json_t *object);
+
+#endif

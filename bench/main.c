@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The `ktls-bench` program: finds the command that was asked for. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "support.h"
+
+enum {
+	EXIT_USAGE = 2,
+};
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *purpose;
+};
+
+static const struct command commands[] = {
+	{ "limits", limits_main, "measure what nothing on this machine can beat" },
+};
+
+enum {
+	N_COMMANDS = sizeof(commands) / sizeof(*commands),
+};
+
+static void print_help(FILE *stream)
+{
+	fputs("usage: ktls-bench COMMAND [OPTION...]\n"
+	      "       ktls-bench --help | COMMAND --help\n\n",
+	      stream);
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		fprintf(stream, "  %-8s %s\n", commands[i].name, commands[i].purpose);
+}
+
+uint64_t bench_number(const char *text, uint64_t max, const char *usage)
+{
+	char *end;
+	unsigned long long value;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (errno || end == text || *end || *text == '-' || !value || value > max)
+		bench_die("%s: a number from 1 to %llu is needed\n%s", text,
+			  (unsigned long long)max, usage);
+	return value;
+}
+
+int bench_say_usage(const char *usage, bool asked)
+{
+	fputs(usage, asked ? stdout : stderr);
+	return asked ? 0 : EXIT_USAGE;
+}
+
+void bench_print_json(json_t *object)
+{
+	if (!object || json_dumpf(object, stdout, JSON_INDENT(2)) || putchar('\n') == EOF)
+		bench_die("cannot write the answer");
+	json_decref(object);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], "--help")) {
+		print_help(stdout);
+		return 0;
+	}
+	for (size_t i = 0; argc > 1 && i < N_COMMANDS; i++) {
+		int status;
+
+		if (strcmp(argv[1], commands[i].name))
+			continue;
+		status = commands[i].run(argc - 1, argv + 1);
+		if (fflush(stdout) || ferror(stdout))
+			bench_die("cannot write to stdout: %s", strerror(errno));
+		return status;
+	}
+	print_help(stderr);
+	return EXIT_USAGE;
+}
