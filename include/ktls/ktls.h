@@ -19,6 +19,9 @@
  *   ring.h     events, pulled                   op.h        what can be started
  *   buffer.h   memory that the kernel knows
  *
+ *   what the kernel says
+ *   counters.h how much it did
+ *
  *   everywhere
  *   error.h    how calls answer                 address.h   an IP address and a port
  *   info.h     what can be known                resolve.h   names to addresses
@@ -29,6 +32,7 @@
 #include <ktls/buffer.h>
 #include <ktls/config.h>
 #include <ktls/conn.h>
+#include <ktls/counters.h>
 #include <ktls/error.h>
 #include <ktls/freeze.h>
 #include <ktls/info.h>
