@@ -11,6 +11,7 @@
 #include <jansson.h>
 
 int limits_main(int argc, char **argv);
+int run_main(int argc, char **argv);
 
 /* A number from 1 to max, or the program ends. */
 uint64_t bench_number(const char *text, uint64_t max, const char *usage);

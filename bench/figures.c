@@ -7,6 +7,11 @@
 
 #include "figures.h"
 
+enum {
+	NAME_LEN = 22,
+	CELL_LEN = 11,
+};
+
 struct bench_figure *figures_add(struct bench_figures *figures, const char *workload,
 				 const char *arm, const char *unit, bool less_is_better)
 {
@@ -89,6 +94,53 @@ void figures_print(const struct bench_figures *figures, FILE *stream)
 	}
 }
 
+/* Behind the point, so that four digits tell. */
+static int digits_of(double value)
+{
+	return value < 10 ? 3 : value < 100 ? 2 : value < 1000 ? 1 : 0;
+}
+
+/* "143.3 +-2%" in a column; half of the runs were no further away. */
+static void print_cell(const struct bench_figure *figure, FILE *stream)
+{
+	struct bench_spread spread = figure_spread(figure);
+	char text[32] = "-";
+
+	if (figure->n)
+		snprintf(text, sizeof(text), "%.*f \u00b1%.0f%%", digits_of(spread.median),
+			 spread.median,
+			 spread.median > 0 ? 50 * (spread.high - spread.low) / spread.median : 0);
+	/* The sign has two bytes, and one place. */
+	fprintf(stream, "%*s", figure->n ? CELL_LEN + 1 : CELL_LEN, text);
+}
+
+static bool is_of(const struct bench_figure *figure, const char *workload, const char *arm)
+{
+	return !strcmp(figure->workload, workload) && (!arm || !strcmp(figure->arm, arm));
+}
+
+void figures_print_tables(const struct bench_figures *figures, FILE *stream)
+{
+	const struct bench_figure *list = figures->list, *end = list + figures->n;
+	const char *workload = "";
+
+	while (list < end) {
+		const struct bench_figure *first = list;
+
+		if (!is_of(first, workload, NULL)) {
+			fprintf(stream, "%s%-*s", *workload ? "\n" : "", NAME_LEN, first->workload);
+			for (; list < end && is_of(list, first->workload, first->arm); list++)
+				fprintf(stream, "%*s", CELL_LEN, list->heading);
+			fputc('\n', stream);
+			workload = first->workload;
+		}
+		fprintf(stream, "  %-*s", NAME_LEN - 2, first->arm);
+		for (list = first; list < end && is_of(list, workload, first->arm); list++)
+			print_cell(list, stream);
+		fputc('\n', stream);
+	}
+}
+
 static json_t *json_of(const struct bench_figure *figure)
 {
 	struct bench_spread spread = figure_spread(figure);
@@ -96,17 +148,20 @@ static json_t *json_of(const struct bench_figure *figure)
 
 	for (unsigned int i = 0; i < figure->n; i++)
 		json_array_append_new(runs, json_real(figure->runs[i]));
-	return json_pack("{s:s, s:s, s:s, s:b, s:f, s:f, s:f, s:o}", "workload", figure->workload,
-			 "arm", figure->arm, "unit", figure->unit, "less_is_better",
+	return json_pack("{s:s, s:s, s:s, s:s, s:b, s:f, s:f, s:f, s:o}", "workload",
+			 figure->workload, "metric", figure->metric ? figure->metric : "", "arm",
+			 figure->arm, "unit", figure->unit, "less_is_better",
 			 figure->less_is_better, "median", spread.median, "low", spread.low, "high",
 			 spread.high, "runs", runs);
 }
 
+/* What was never measured is no figure. */
 json_t *figures_json(const struct bench_figures *figures)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < figures->n; i++)
-		json_array_append_new(list, json_of(&figures->list[i]));
+		if (figures->list[i].n)
+			json_array_append_new(list, json_of(&figures->list[i]));
 	return list;
 }

@@ -3,9 +3,9 @@
 #define BENCH_FIGURES_H
 
 /*
- * What was measured: for each workload and arm the values of its runs, in the order in which they
- * ran. Told as medians with their spread on a terminal, and whole as JSON, so that who reads can
- * count again.
+ * What was measured: for each workload, metric and arm the values of its runs, in the order in
+ * which they ran. Told as medians with their spread on a terminal, and whole as JSON, so that who
+ * reads can count again.
  */
 
 #include <stdbool.h>
@@ -19,6 +19,8 @@
 struct bench_figure {
 	char workload[BENCH_NAME_MAX]; /* "seal 16 KiB" */
 	char arm[BENCH_NAME_MAX];      /* "AES-128-GCM" */
+	const char *metric;	       /* "per second"; static; NULL: the workload says it */
+	const char *heading;	       /* the same, for a column; static */
 	const char *unit;	       /* "GB/s"; static */
 	bool less_is_better;
 	double runs[BENCH_RUNS_MAX];
@@ -47,11 +49,13 @@ struct bench_spread {
 
 struct bench_spread figure_spread(const struct bench_figure *figure);
 
-/* A line a figure, under a title for each workload. */
+/* A line a figure, under a title for each workload; or a table for each workload, a line an arm, a
+ * column a metric: figures of one arm stand together. */
 void figures_print(const struct bench_figures *figures, FILE *stream);
+void figures_print_tables(const struct bench_figures *figures, FILE *stream);
 
-/* [{"workload": ..., "arm": ..., "unit": ..., "less_is_better": ..., "median": ..., "low": ...,
- * "high": ..., "runs": [...]}]; caller owns it. */
+/* [{"workload": ..., "metric": ..., "arm": ..., "unit": ..., "less_is_better": ..., "median": ...,
+ * "low": ..., "high": ..., "runs": [...]}]; caller owns it. */
 json_t *figures_json(const struct bench_figures *figures);
 
 #endif

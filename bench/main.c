@@ -21,6 +21,7 @@ struct command {
 };
 
 static const struct command commands[] = {
+	{ "run", run_main, "compare protections, ways of sending, and servers" },
 	{ "limits", limits_main, "measure what nothing on this machine can beat" },
 };
 

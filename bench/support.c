@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -83,6 +84,22 @@ uint64_t bench_cpu_ns(void)
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+void bench_stay_on(int cpu, bool avoid)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set))
+		bench_die("sched_getaffinity: %s", strerror(errno));
+	if (!avoid)
+		CPU_ZERO(&set);
+	if (avoid)
+		CPU_CLR((size_t)cpu, &set);
+	else
+		CPU_SET((size_t)cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		bench_die("running on%s CPU %d: %s", avoid ? " any but" : "", cpu, strerror(errno));
 }
 
 /* Comparing */

@@ -42,6 +42,9 @@ void bench_parse(int argc, char **argv, const char *usage, struct bench_options 
 /* CPU time of this process, user and system, in nanoseconds. */
 uint64_t bench_cpu_ns(void);
 
+/* This thread runs on that CPU from now on, or on any but that. */
+void bench_stay_on(int cpu, bool avoid);
+
 /* An arm of a comparison. run() is one run, and answers the figure. */
 struct bench_arm {
 	const char *name;

@@ -10,7 +10,7 @@
 
 #include <ktls/ktls.h>
 
-#include "histogram.h"
+#include "../../bench/histogram.h"
 
 enum soak_limit {
 	SOAK_TIMEOUT_MS = 120000,

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The client; see load.h. A visitor is one connection after another, with one operation under way.
+ * Its requests are due at fixed times if there is a rate: one that could not be sent in time, since
+ * an answer was late, counts from when it was due, so that a server that stalls is not asked less
+ * for it (the coordinated omission that wrk2 and HdrHistogram warn of).
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "load.h"
+#include "support.h"
+#include "wire.h"
+
+enum {
+	EVENTS = 256,
+	TIMEOUT_MS = 60000,
+	SESSION_MAX = 16384,
+	SPARE = 16, /* a place is free again only when nothing is in flight for it */
+	POLL_US = 500,
+	WARM_UP_S = 120, /* until every connection is at work */
+};
+
+/* What the threads share. */
+struct crowd {
+	const struct load *load;
+	const uint8_t *block; /* of the pattern, if bodies are compared */
+	uint8_t session[SESSION_MAX];
+	size_t session_len;
+	atomic_uint warm;	       /* visitors whose first request was answered */
+	atomic_uint_fast64_t begin_ns; /* of the window; 0: not known yet */
+};
+
+struct visitor {
+	struct ktls_op op;
+	struct ktls_conn *conn;
+	struct thread *thread;
+	int (*next)(struct visitor *visitor, const struct ktls_event *event);
+	char head[WIRE_HEAD_MAX];
+	size_t head_n;
+	bool in_body, was_warm;
+	uint64_t at, size; /* of the body */
+	uint64_t due_ns;
+};
+
+struct thread {
+	pthread_t id;
+	struct crowd *crowd;
+	struct ktls_ring *ring;
+	struct visitor *visitors;
+	unsigned int n;
+	char request[WIRE_HEAD_MAX];
+	size_t request_len;
+	uint64_t cpu_begin_ns, cpu_end_ns;
+	uint64_t requests, bytes;
+	struct histogram latency;
+};
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* In the window? Notes this thread's CPU time at its edges. */
+static bool is_counted(struct thread *thread)
+{
+	uint64_t begin = atomic_load(&thread->crowd->begin_ns), now = clock_ns(CLOCK_MONOTONIC);
+
+	if (!begin || now < begin)
+		return false;
+	if (!thread->cpu_begin_ns)
+		thread->cpu_begin_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	return now < begin + thread->crowd->load->window_ns;
+}
+
+static bool is_over(struct thread *thread)
+{
+	uint64_t begin = atomic_load(&thread->crowd->begin_ns);
+
+	return begin && clock_ns(CLOCK_MONOTONIC) >= begin + thread->crowd->load->window_ns;
+}
+
+static _Noreturn void give_up(const struct visitor *visitor, const char *what, int r)
+{
+	bench_die("the client, %s: %s. %s", what, ktls_strerror(r), ktls_conn_error(visitor->conn));
+}
+
+static int ask(struct visitor *visitor);
+static int wait_for_turn(struct visitor *visitor);
+
+static int connect_anew(struct visitor *visitor)
+{
+	struct crowd *crowd = visitor->thread->crowd;
+	const struct load *load = crowd->load;
+
+	visitor->conn = ktls_conn_free(visitor->conn);
+	bench_must(ktls_conn_dial(&visitor->conn, load->config, load->host, load->port), "dialing",
+		   ktls_config_error(load->config));
+	if (crowd->session_len)
+		bench_must(ktls_conn_set_session(visitor->conn, crowd->session, crowd->session_len),
+			   "a session", ktls_conn_error(visitor->conn));
+	bench_must(ktls_ring_add(visitor->thread->ring, visitor->conn), "a connection", NULL);
+	return ktls_op_handshake(&visitor->op, visitor->conn, ktls_deadline_in(TIMEOUT_MS));
+}
+
+static int closed(struct visitor *visitor, const struct ktls_event *event)
+{
+	(void)event;
+	return wait_for_turn(visitor);
+}
+
+static int done(struct visitor *visitor)
+{
+	struct thread *thread = visitor->thread;
+	const struct load *load = thread->crowd->load;
+
+	if (is_counted(thread)) {
+		thread->requests++;
+		histogram_add(&thread->latency, clock_ns(CLOCK_MONOTONIC) - visitor->due_ns);
+	}
+	if (!visitor->was_warm)
+		atomic_fetch_add(&thread->crowd->warm, 1);
+	visitor->was_warm = true;
+	if (!load->reconnect)
+		return wait_for_turn(visitor);
+	visitor->next = closed;
+	return ktls_op_shutdown_and_close(&visitor->op, visitor->conn, ktls_deadline_in(1000));
+}
+
+static void check(const struct visitor *visitor, const uint8_t *bytes, size_t n)
+{
+	const uint8_t *block = visitor->thread->crowd->block;
+
+	for (size_t i = 0; block && i < n; i++) {
+		if (bytes[i] != block[(visitor->at + i) % WIRE_BLOCK_LEN])
+			bench_die("the server's byte %llu of %s is not what was asked for",
+				  (unsigned long long)(visitor->at + i),
+				  visitor->thread->crowd->load->path);
+	}
+}
+
+static int take_body(struct visitor *visitor, const void *bytes, size_t n)
+{
+	if (n > visitor->size - visitor->at)
+		bench_die("the server sent more than it said");
+	check(visitor, bytes, n);
+	visitor->at += n;
+	if (is_counted(visitor->thread))
+		visitor->thread->bytes += n;
+	if (visitor->at == visitor->size)
+		return done(visitor);
+	return ktls_op_receive(&visitor->op, visitor->conn, ktls_deadline_in(TIMEOUT_MS));
+}
+
+/* The head may come in any number of pieces, the last of which brings some of the body. */
+static int take_head(struct visitor *visitor, const uint8_t *bytes, size_t n)
+{
+	size_t room = sizeof(visitor->head) - visitor->head_n, before = visitor->head_n, len;
+	int r;
+
+	memcpy(visitor->head + before, bytes, n < room ? n : room);
+	visitor->head_n += n < room ? n : room;
+	r = wire_read_answer(visitor->head, visitor->head_n, &len, &visitor->size);
+	if (r < 0)
+		bench_die("the server's answer to %s is not 200 with a length: %.*s",
+			  visitor->thread->crowd->load->path, (int)visitor->head_n, visitor->head);
+	if (r)
+		return ktls_op_receive(&visitor->op, visitor->conn, ktls_deadline_in(TIMEOUT_MS));
+	visitor->in_body = true;
+	return take_body(visitor, bytes + (len - before), n - (len - before));
+}
+
+static int take(struct visitor *visitor, const struct ktls_event *event)
+{
+	return visitor->in_body ? take_body(visitor, event->data, event->n)
+				: take_head(visitor, event->data, event->n);
+}
+
+static int asked(struct visitor *visitor, const struct ktls_event *event)
+{
+	(void)event;
+	visitor->next = take;
+	return ktls_op_receive(&visitor->op, visitor->conn, ktls_deadline_in(TIMEOUT_MS));
+}
+
+static int ask(struct visitor *visitor)
+{
+	visitor->head_n = 0;
+	visitor->at = 0;
+	visitor->in_body = false;
+	visitor->next = asked;
+	return ktls_op_write(&visitor->op, visitor->conn, visitor->thread->request,
+			     visitor->thread->request_len, ktls_deadline_in(TIMEOUT_MS));
+}
+
+static int is_open(struct visitor *visitor, const struct ktls_event *event)
+{
+	(void)event;
+	return visitor->thread->crowd->load->handshakes_only ? done(visitor) : ask(visitor);
+}
+
+static int begin(struct visitor *visitor)
+{
+	if (visitor->conn && !visitor->thread->crowd->load->reconnect)
+		return ask(visitor);
+	visitor->next = is_open;
+	return connect_anew(visitor);
+}
+
+static int is_due(struct visitor *visitor, const struct ktls_event *event)
+{
+	(void)event;
+	return begin(visitor);
+}
+
+/* At once without a rate; else at this visitor's next time. */
+static int wait_for_turn(struct visitor *visitor)
+{
+	const struct load *load = visitor->thread->crowd->load;
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	if (!load->rate || !visitor->was_warm) {
+		visitor->due_ns = now;
+		return begin(visitor);
+	}
+	visitor->due_ns += (uint64_t)(1e9 * load->conns / (double)load->rate);
+	if (visitor->due_ns <= now)
+		return begin(visitor);
+	visitor->next = is_due;
+	return ktls_op_timer(&visitor->op, visitor->thread->ring, visitor->due_ns);
+}
+
+static void go_on(const struct ktls_event *event)
+{
+	struct visitor *visitor = event->op->user;
+	bool may_fail = visitor->next == closed || visitor->next == is_due;
+	int r = event->result;
+
+	if (r && !may_fail)
+		give_up(visitor, "in the middle of a request", r);
+	r = visitor->next(visitor, event);
+	if (r)
+		give_up(visitor, "going on", r);
+}
+
+static void visit_all(struct thread *thread)
+{
+	struct ktls_event events[EVENTS];
+	size_t n;
+	int r;
+
+	for (unsigned int i = 0; i < thread->n; i++) {
+		r = wait_for_turn(&thread->visitors[i]);
+		if (r)
+			give_up(&thread->visitors[i], "beginning", r);
+	}
+	while (!is_over(thread)) {
+		r = ktls_ring_wait(thread->ring, ktls_deadline_in(100), events, EVENTS, &n);
+		bench_must(r < 0 ? r : 0, "waiting for answers", NULL);
+		is_counted(thread);
+		for (size_t i = 0; i < n && !is_over(thread); i++)
+			go_on(&events[i]);
+	}
+	thread->cpu_end_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static void *run_thread(void *context)
+{
+	struct thread *thread = context;
+	const struct load *load = thread->crowd->load;
+	const struct ktls_ring_options options = { .conns = 2 * thread->n + SPARE, .buffers = 256 };
+
+	if (load->avoid_cpu >= 0)
+		bench_stay_on(load->avoid_cpu, true);
+	thread->request_len = wire_write_request(thread->request, load->host, load->path);
+	thread->visitors = calloc(thread->n, sizeof(*thread->visitors));
+	if (!thread->visitors || !thread->request_len)
+		bench_die("no memory, or the path is too long");
+	bench_must(ktls_ring_new(&thread->ring, &options, sizeof(options)), "making a ring",
+		   ktls_ring_error());
+	for (unsigned int i = 0; i < thread->n; i++) {
+		thread->visitors[i].op.user = &thread->visitors[i];
+		thread->visitors[i].thread = thread;
+	}
+	visit_all(thread);
+	thread->ring = ktls_ring_free(thread->ring);
+	return NULL;
+}
+
+static void finish_thread(struct thread *thread)
+{
+	for (unsigned int i = 0; i < thread->n; i++)
+		ktls_conn_free(thread->visitors[i].conn);
+	free(thread->visitors);
+}
+
+/* The session that all others resume: one answer is read, behind which the tickets have come. */
+static void get_session(struct crowd *crowd)
+{
+	const struct load *load = crowd->load;
+	char head[WIRE_HEAD_MAX], bytes[WIRE_HEAD_MAX];
+	struct ktls_conn *conn;
+	size_t n;
+	int r;
+
+	n = wire_write_request(head, load->host, load->path);
+	bench_must(ktls_conn_dial(&conn, load->config, load->host, load->port), "dialing", NULL);
+	bench_must(ktls_conn_handshake(conn, ktls_deadline_in(TIMEOUT_MS)), "handshake",
+		   ktls_conn_error(conn));
+	bench_must(ktls_conn_write(conn, head, n, ktls_deadline_in(TIMEOUT_MS), &n), "asking",
+		   ktls_conn_error(conn));
+	r = ktls_conn_read(conn, bytes, sizeof(bytes), ktls_deadline_in(TIMEOUT_MS), &n);
+	bench_must(r < 0 ? r : 0, "an answer", ktls_conn_error(conn));
+	bench_must(ktls_conn_get_session(conn, crowd->session, SESSION_MAX, &crowd->session_len),
+		   "a session to resume", ktls_conn_error(conn));
+	ktls_conn_free(conn);
+}
+
+static void pause_until(uint64_t when_ns)
+{
+	const struct timespec when = { .tv_sec = (time_t)(when_ns / 1000000000u),
+				       .tv_nsec = (long)(when_ns % 1000000000u) };
+
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL) == EINTR) {
+	}
+}
+
+/* Opens the window when all are at work. */
+static void open_window(struct crowd *crowd)
+{
+	uint64_t give_up_ns = ktls_deadline_in(WARM_UP_S * 1000);
+
+	while (atomic_load(&crowd->warm) < crowd->load->conns) {
+		if (clock_ns(CLOCK_MONOTONIC) > give_up_ns)
+			bench_die("after %d s only %u of %u connections had an answer", WARM_UP_S,
+				  atomic_load(&crowd->warm), crowd->load->conns);
+		usleep(POLL_US);
+	}
+}
+
+static void add_up(struct load_result *result, const struct thread *thread)
+{
+	result->requests += thread->requests;
+	result->bytes += thread->bytes;
+	if (thread->cpu_begin_ns)
+		result->cpu_ns += thread->cpu_end_ns - thread->cpu_begin_ns;
+	histogram_merge(&result->latency, &thread->latency);
+}
+
+static void keep_info(struct load_result *result, const struct thread *thread)
+{
+	bench_must(ktls_conn_get_info(thread->visitors[0].conn, &result->info,
+				      sizeof(result->info)),
+		   "asking a connection", NULL);
+	result->info.alpn = result->info.server_name = NULL;
+}
+
+static void measure(struct crowd *crowd, const struct load_hooks *hooks)
+{
+	uint64_t now;
+
+	open_window(crowd);
+	hooks->begin(hooks->context);
+	now = clock_ns(CLOCK_MONOTONIC);
+	atomic_store(&crowd->begin_ns, now);
+	pause_until(now + crowd->load->window_ns);
+	hooks->end(hooks->context);
+}
+
+void load_run(const struct load *load, const struct load_hooks *hooks,
+	      struct load_result *ret_result)
+{
+	static uint8_t block[WIRE_BLOCK_LEN];
+	struct crowd crowd = { .load = load };
+	struct thread *threads = calloc(load->threads, sizeof(*threads));
+	unsigned int first = 0;
+
+	if (!threads)
+		bench_die("no memory");
+	if (load->check)
+		wire_fill(block);
+	crowd.block = load->check ? block : NULL;
+	if (load->resume)
+		get_session(&crowd);
+	for (unsigned int i = 0; i < load->threads; i++) {
+		threads[i].crowd = &crowd;
+		threads[i].n = (load->conns - first) / (load->threads - i);
+		first += threads[i].n;
+		if (pthread_create(&threads[i].id, NULL, run_thread, &threads[i]))
+			bench_die("no thread");
+	}
+	measure(&crowd, hooks);
+	memset(ret_result, 0, sizeof(*ret_result));
+	ret_result->wall_ns = load->window_ns;
+	for (unsigned int i = 0; i < load->threads; i++) {
+		pthread_join(threads[i].id, NULL);
+		add_up(ret_result, &threads[i]);
+	}
+	keep_info(ret_result, &threads[0]);
+	for (unsigned int i = 0; i < load->threads; i++)
+		finish_thread(&threads[i]);
+	free(threads);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The process of a server; see service.h. */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "service.h"
+#include "support.h"
+#include "wire.h"
+
+/* In memory that the kernel has pages of, as of any file that is warm. */
+static int make_file(const uint8_t *block)
+{
+	int fd = memfd_create("bench", MFD_CLOEXEC);
+
+	for (size_t at = 0; at < SERVICE_FILE_LEN; at += WIRE_BLOCK_LEN) {
+		if (fd < 0 || pwrite(fd, block, WIRE_BLOCK_LEN, (off_t)at) != WIRE_BLOCK_LEN)
+			bench_die("a file in memory: %s", strerror(errno));
+	}
+	return fd;
+}
+
+static struct service_body *body_of_all(void)
+{
+	static struct service_body body;
+	uint8_t *block;
+
+	if (body.block)
+		return &body;
+	block = malloc(WIRE_BLOCK_LEN);
+	if (!block)
+		bench_die("no memory");
+	wire_fill(block);
+	body = (struct service_body){ block, make_file(block) };
+	return &body;
+}
+
+uint64_t service_piece(bool file, uint64_t at, uint64_t left, uint64_t *ret_offset)
+{
+	uint64_t len = file ? SERVICE_FILE_LEN : WIRE_BLOCK_LEN;
+
+	*ret_offset = at % len;
+	return left < len - *ret_offset ? left : len - *ret_offset;
+}
+
+struct service_process service_start(const struct service *service, int cpu)
+{
+	struct ktls_address here = { .family = AF_INET, .bytes = { 127, 0, 0, 1 } };
+	const struct service_body *body = body_of_all();
+	struct service_process process;
+	struct ktls_listener *listener;
+
+	bench_must(ktls_listener_new(&listener, service->config, &here, -1, 0), "listening",
+		   ktls_config_error(service->config));
+	bench_must(ktls_listener_get_address(listener, &here), "listening", NULL);
+	process.port = here.port;
+	fflush(NULL);
+	process.pid = fork();
+	if (process.pid < 0)
+		bench_die("fork: %s", strerror(errno));
+	if (process.pid) {
+		ktls_listener_free(listener);
+		return process;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (cpu >= 0)
+		bench_stay_on(cpu, false);
+	if (service->ring)
+		service_ring(service, listener, body);
+	service_poll(service, listener, body);
+}
+
+void service_stop(struct service_process *process)
+{
+	kill(process->pid, SIGKILL);
+	waitpid(process->pid, NULL, 0);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BENCH_SERVICE_H
+#define BENCH_SERVICE_H
+
+/*
+ * A server of the harness's own, in a process of its own with one thread: answers GET /N with N
+ * bytes of the pattern, over kept connections, by one of the ways that the library has.
+ *
+ *   service.c       the process, and what both loops need
+ *   service_poll.c  a loop around ktls_poll(), with ktls_conn_write() or ktls_conn_sendfile()
+ *   service_ring.c  a ring, with ktls_op_write() or ktls_op_sendfile()
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <ktls/ktls.h>
+
+enum service_limit {
+	SERVICE_CONNS_MAX = 1000, /* of the loop around ktls_poll() */
+	SERVICE_FILE_LEN = 64 << 20,
+};
+
+struct service {
+	struct ktls_config *config; /* a server's */
+	bool ring;
+	bool file; /* by sendfile, else from memory */
+};
+
+struct service_process {
+	pid_t pid;
+	uint16_t port; /* on 127.0.0.1 */
+};
+
+/* The process ends with this one, or by service_stop(). `cpu`: where it runs; -1: anywhere. */
+struct service_process service_start(const struct service *service, int cpu);
+void service_stop(struct service_process *process);
+
+/* -- For the loops -- */
+
+/* What there is to send; made before the process. */
+struct service_body {
+	const uint8_t *block; /* WIRE_BLOCK_LEN bytes */
+	int file;	      /* SERVICE_FILE_LEN bytes, of the same */
+};
+
+/* How much of what is left can be sent at once from `at` on, and from where. */
+uint64_t service_piece(bool file, uint64_t at, uint64_t left, uint64_t *ret_offset);
+
+/* Do not return. */
+_Noreturn void service_poll(const struct service *service, struct ktls_listener *listener,
+			    const struct service_body *body);
+_Noreturn void service_ring(const struct service *service, struct ktls_listener *listener,
+			    const struct service_body *body);
+
+#endif

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+
+/* See wire.h. The peers are the harness's own, or servers that a person chose. */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire.h"
+
+/* The head's length with its empty line; 0: it is not whole. */
+static size_t head_len(const char *bytes, size_t n)
+{
+	const char *end = memmem(bytes, n, "\r\n\r\n", 4);
+
+	return end ? (size_t)(end - bytes) + 4 : 0;
+}
+
+static int find_head(const char *bytes, size_t n, size_t *ret_len)
+{
+	*ret_len = head_len(bytes, n);
+	if (*ret_len)
+		return 0;
+	return n < WIRE_HEAD_MAX ? 1 : -EBADMSG;
+}
+
+int wire_read_request(const char *bytes, size_t n, size_t *ret_len, uint64_t *ret_size)
+{
+	static const char begin[] = "GET /";
+	char *end;
+	uint64_t size;
+	size_t len;
+	int r = find_head(bytes, n, &len);
+
+	if (r)
+		return r;
+	if (len < sizeof(begin) || memcmp(bytes, begin, sizeof(begin) - 1))
+		return -EBADMSG;
+	/* The head's end is no digit, so that it ends there at the latest. */
+	size = strtoull(bytes + sizeof(begin) - 1, &end, 10);
+	if (end == bytes + sizeof(begin) - 1 || *end != ' ')
+		return -EBADMSG;
+	*ret_len = len;
+	*ret_size = size;
+	return 0;
+}
+
+int wire_read_answer(const char *bytes, size_t n, size_t *ret_len, uint64_t *ret_size)
+{
+	static const char begin[] = "HTTP/1.1 200 ", field[] = "\r\ncontent-length:";
+	char head[WIRE_HEAD_MAX + 1];
+	const char *found;
+	size_t len;
+	int r = find_head(bytes, n, &len);
+
+	if (r)
+		return r;
+	if (len > WIRE_HEAD_MAX || len < sizeof(begin) || memcmp(bytes, begin, sizeof(begin) - 1))
+		return -EBADMSG;
+	memcpy(head, bytes, len);
+	head[len] = '\0';
+	found = strcasestr(head, field);
+	if (!found)
+		return -EBADMSG;
+	*ret_len = len;
+	*ret_size = strtoull(found + sizeof(field) - 1, NULL, 10);
+	return 0;
+}
+
+size_t wire_write_request(char *head, const char *host, const char *path)
+{
+	int n = snprintf(head, WIRE_HEAD_MAX, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, host);
+
+	return n < WIRE_HEAD_MAX ? (size_t)n : 0;
+}
+
+size_t wire_write_answer(char *head, uint64_t size)
+{
+	return (size_t)snprintf(head, WIRE_HEAD_MAX,
+				"HTTP/1.1 200 OK\r\nContent-Length: %llu\r\n\r\n",
+				(unsigned long long)size);
+}
+
+void wire_fill(uint8_t block[WIRE_BLOCK_LEN])
+{
+	uint64_t state = 0x9e3779b97f4a7c15u;
+
+	for (size_t i = 0; i < WIRE_BLOCK_LEN; i++) {
+		/* Knuth's, of The Art of Computer Programming 3.3.4. */
+		state = state * 6364136223846793005u + 1442695040888963407u;
+		block[i] = (uint8_t)(state >> 56);
+	}
+}
