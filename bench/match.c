@@ -254,7 +254,8 @@ void match_run(struct match *match, uint64_t window_ns, struct bench_figures *fi
 
 	snprintf(path, sizeof(path), "/%llu", (unsigned long long)workload->size);
 	if (match->arm) {
-		struct service service = { match->server, match->arm->ring, match->arm->file };
+		struct service service = { match->server, match->arm->ring, match->arm->file,
+					   match->slow_us };
 
 		process = service_start(&service, cpu);
 	} else {

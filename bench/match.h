@@ -53,6 +53,7 @@ struct match {
 	const struct workload *workload;
 	const struct arm *arm;		 /* NULL: a stranger */
 	const struct stranger *stranger; /* NULL: an arm */
+	unsigned int slow_us;		 /* as in service.h */
 	struct ktls_config *server, *client;
 	const char *skipped; /* why it cannot be; NULL */
 	bool client_limited; /* in some run: then rates and times are the client's */

@@ -15,13 +15,17 @@
 
 static const char usage[] =
 	"usage: ktls-bench run [-r RUNS] [-t MILLISECONDS] [-w WORKLOAD]... [-a ARM]...\n"
-	"                      [-s NAME=PORT[,PID]]... [--json | --list]\n\n"
+	"                      [-s NAME=PORT[,PID]]... [--slow-us MICROSECONDS]\n"
+	"                      [--json | --list]\n\n"
 	"  -r RUNS          of each, in turn; 5 by default\n"
 	"  -t MILLISECONDS  each lasts; 1000 by default\n"
 	"  -w WORKLOAD      only those whose name begins so\n"
 	"  -a ARM           only those whose name begins so\n"
 	"  -s NAME=PORT,PID one more arm: an HTTPS server on 127.0.0.1 that has files named by\n"
 	"                   their size (/1024), with AES-128-GCM; PID's CPU time is counted\n"
+	"  --slow-us N      to test `ktls-bench compare`: the harness's own servers sleep N us "
+	"for\n"
+	"                   each record of 16 KiB that they send\n"
 	"  --json           for programs: every run\n"
 	"  --list           the names of workloads and arms\n";
 
@@ -39,6 +43,7 @@ struct plan {
 	size_t n_strangers;
 	unsigned int runs;
 	uint64_t window_ns;
+	unsigned int slow_us;
 	bool json;
 };
 
@@ -70,7 +75,9 @@ static size_t list_matches(const struct plan *plan, struct match **ret_matches)
 		for (const struct arm *arm = arms; arm->name; arm++) {
 			if (is_chosen(arm->name, plan->arms, plan->n_arms))
 				add_match(ret_matches, &n,
-					  (struct match){ .workload = workload, .arm = arm });
+					  (struct match){ .workload = workload,
+							  .arm = arm,
+							  .slow_us = plan->slow_us });
 		}
 		for (size_t s = 0; s < plan->n_strangers; s++)
 			add_match(ret_matches, &n,
@@ -232,6 +239,7 @@ static void add_stranger(struct plan *plan, const char *text)
 int run_main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
+		{ "slow-us", required_argument, NULL, 'S' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "list", no_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' },
@@ -251,6 +259,8 @@ int run_main(int argc, char **argv)
 			choose(plan.arms, &plan.n_arms, optarg);
 		else if (option == 's')
 			add_stranger(&plan, optarg);
+		else if (option == 'S')
+			plan.slow_us = (unsigned int)bench_number(optarg, 1000000, usage);
 		else if (option == 'j')
 			plan.json = true;
 		else if (option == 'l')

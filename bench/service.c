@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "service.h"
@@ -49,6 +50,18 @@ uint64_t service_piece(bool file, uint64_t at, uint64_t left, uint64_t *ret_offs
 
 	*ret_offset = at % len;
 	return left < len - *ret_offset ? left : len - *ret_offset;
+}
+
+/* In one sleep, for each wakes up late. */
+void service_slow(const struct service *service, uint64_t bytes)
+{
+	uint64_t records = (bytes + SERVICE_RECORD_LEN - 1) / SERVICE_RECORD_LEN;
+	uint64_t us = service->slow_us * records;
+	struct timespec left = { .tv_sec = (time_t)(us / 1000000),
+				 .tv_nsec = (long)(us % 1000000) * 1000 };
+
+	while (us && nanosleep(&left, &left) && errno == EINTR) {
+	}
 }
 
 struct service_process service_start(const struct service *service, int cpu)

@@ -20,12 +20,14 @@
 enum service_limit {
 	SERVICE_CONNS_MAX = 1000, /* of the loop around ktls_poll() */
 	SERVICE_FILE_LEN = 64 << 20,
+	SERVICE_RECORD_LEN = 16384, /* of a full record: what is slept for */
 };
 
 struct service {
 	struct ktls_config *config; /* a server's */
 	bool ring;
-	bool file; /* by sendfile, else from memory */
+	bool file;	      /* by sendfile, else from memory */
+	unsigned int slow_us; /* slept for each record's worth that is sent; to test comparisons */
 };
 
 struct service_process {
@@ -47,6 +49,9 @@ struct service_body {
 
 /* How much of what is left can be sent at once from `at` on, and from where. */
 uint64_t service_piece(bool file, uint64_t at, uint64_t left, uint64_t *ret_offset);
+
+/* Sleeps for so many bytes, if the service is to be slow. */
+void service_slow(const struct service *service, uint64_t bytes);
 
 /* Do not return. */
 _Noreturn void service_poll(const struct service *service, struct ktls_listener *listener,

@@ -82,8 +82,10 @@ static int write_piece(struct hall *hall, struct client *client)
 
 static int answer(struct hall *hall, struct client *client)
 {
+	uint64_t before = client->at + client->head_sent;
 	int r = write_piece(hall, client);
 
+	service_slow(hall->service, client->at + client->head_sent - before);
 	if (!r && client->at == client->size && client->head_sent == client->head_n) {
 		client->answering = false;
 		client->head_n = 0;

@@ -65,6 +65,7 @@ static int send_body(struct client *client, const struct ktls_event *event)
 		return ask(client, event);
 	client->at += len;
 	client->next = send_body;
+	service_slow(client->service, len);
 	if (client->service->file)
 		return ktls_op_sendfile(&client->op, client->conn, client->body->file, offset, len,
 					ktls_deadline_in(TIMEOUT_MS));
@@ -86,6 +87,7 @@ static int answer(struct client *client)
 		client->iov[pieces++] = (struct iovec){ (void *)client->body->block, len };
 		client->at = len;
 	}
+	service_slow(client->service, client->head_n + client->at);
 	return ktls_op_writev(&client->op, client->conn, client->iov, pieces,
 			      ktls_deadline_in(TIMEOUT_MS));
 }
