@@ -20,7 +20,7 @@
  *   buffer.h   memory that the kernel knows
  *
  *   what the kernel says
- *   counters.h how much it did
+ *   counters.h how much it did                  device.h    what network devices can do
  *
  *   everywhere
  *   error.h    how calls answer                 address.h   an IP address and a port
@@ -33,6 +33,7 @@
 #include <ktls/config.h>
 #include <ktls/conn.h>
 #include <ktls/counters.h>
+#include <ktls/device.h>
 #include <ktls/error.h>
 #include <ktls/freeze.h>
 #include <ktls/info.h>
