@@ -11,6 +11,7 @@
  * cipher at TLS_TX. What an errno meant is worked out here, once, from the socket itself.
  */
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -59,6 +60,9 @@ static const int options[_KTLS_DIRECTION_N] = {
 	[KTLS_TX] = TLS_TX,
 	[KTLS_RX] = TLS_RX,
 };
+
+static_assert((int)KERN_LEVEL == SOL_TLS, "the kernel's");
+static_assert((int)KERN_KEY_TX == TLS_TX && (int)KERN_KEY_RX == TLS_RX, "the kernel's");
 
 /* A word of the list of ULPs that are loaded; they are separated by spaces. */
 static bool ulp_is_loaded(void)

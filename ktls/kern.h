@@ -10,12 +10,14 @@
  *   cipher.c   one table of ciphers, asserted against the kernel's structs
  *   install.c  keys: prepare (may fail, changes nothing), then commit (cannot be taken back)
  *   record.c   records as messages with a type, strictly parsed; files; what TCP has taken
+ *   pair.c     a connection of this process with itself, to try things on
  *   probe.c    what this kernel can do, found by trying
  *
  * Calls answer 0 or -errno, EINTR never; -EAGAIN where the socket would block. They keep no state
  * and wait for nothing. Thread rule: as the socket's; one writer and one reader at a time.
  */
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -100,10 +102,23 @@ int kern_commit(int fd, enum ktls_direction direction, const struct kern_crypto 
  * -ENOPROTOOPT where the kernel has no such option. */
 int kern_set_payload_max(int fd, size_t payload_max);
 
+/* The option that kern_commit() sets, for who sets it by another way. */
+enum kern_option {
+	KERN_LEVEL = 282, /* SOL_TLS */
+	KERN_KEY_TX = 1,
+	KERN_KEY_RX = 2,
+};
+
 /* The number of the next record as the kernel counts. -errno. Copies the key through wiped memory.
  */
 int kern_seq(int fd, enum ktls_direction direction, unsigned int protocol, unsigned int cipher,
 	     uint64_t *ret_seq);
+
+/* Room for one control message with a record's type, and no more. */
+union kern_type_room {
+	struct cmsghdr align;
+	uint8_t bytes[CMSG_SPACE(sizeof(uint8_t))];
+};
 
 /*
  * Sends the pieces as records of `type`; data may fill several, *ret_n says how much was taken. Any
@@ -128,6 +143,10 @@ void kern_push(int fd);
 int kern_recv(int fd, const struct iovec *iov, int iovcnt, uint8_t *ret_type, bool *ret_end,
 	      size_t *ret_n);
 
+/* A message of somebody else's sendmsg(2) is a record of `type`: by its control message, which lies
+ * in `room`. */
+void kern_set_type(struct msghdr *msg, union kern_type_room *room, uint8_t type);
+
 /*
  * The same of a message of n bytes that somebody else's recvmsg(2) received, with room for `room`
  * bytes and the control message: its type, and whether a record ended. -EINVAL, -EPROTO.
@@ -140,6 +159,24 @@ int kern_parse(struct msghdr *msg, size_t n, size_t room, uint8_t *ret_type, boo
  * drop it.
  */
 int kern_tcp_taken(int fd, uint64_t *ret_bytes);
+
+/* The two ends of a connection over the loopback, which do not block: records go from tx to rx.
+ * Closing it resets it. */
+struct kern_pair {
+	int tx;
+	int rx;
+};
+
+#define KERN_PAIR_NULL                     \
+	{                                  \
+		.tx = -EBADF, .rx = -EBADF \
+	}
+
+/* Makes one; in plain TCP, or with the tls ULP on both ends. On -errno *ret_reason says why there
+ * is none. */
+int kern_pair_connect(struct kern_pair *ret_pair, unsigned int *ret_reason);
+int kern_pair_open(struct kern_pair *ret_pair, unsigned int *ret_reason);
+void kern_pair_close(struct kern_pair *pair);
 
 /* The probe's answers; made once per process, then shared. Static; any thread. */
 const struct ktls_probe *kern_probe(void);

@@ -6,8 +6,8 @@
  * features back, modules are absent, filters forbid), so nothing else is asked. Made once per
  * process, in milliseconds; where no tls can be attached, after the first pair.
  *
- * What cannot be tried counts as not there, with the reason that stopped it. The sockets are made
- * by plain calls, everything done to them goes the way of every connection (install.c, record.c).
+ * What cannot be tried counts as not there, with the reason that stopped it. Everything done to the
+ * sockets goes the way of every connection (install.c, record.c).
  */
 
 #include <errno.h>
@@ -20,10 +20,8 @@
 
 #include <linux/sockios.h>
 #include <linux/tls.h>
-#include <netinet/in.h>
 
 #include "base/deadline.h"
-#include "base/fd.h"
 #include "base/sized.h"
 #include "base/sys.h"
 #include "ktls/kern.h"
@@ -35,130 +33,15 @@
 #define TLS_RX_EXPECT_NO_PAD 4 /* Linux 6.0 */
 #endif
 enum probe_limit {
-	STRANGERS_MAX = 8,     /* who else may reach the listener's port before us */
 	SHORT_PAYLOAD = 512,   /* a record size limit to try */
 	MESSAGE_MAX = 1024,    /* two records under that limit */
 	NS_PER_S = 1000000000, /* what a round trip over the loopback may take */
-};
-
-/* The two ends of a connection: records go from tx to rx. */
-struct pair {
-	int tx;
-	int rx;
-};
-
-#define PAIR_NULL                          \
-	{                                  \
-		.tx = -EBADF, .rx = -EBADF \
-	}
-
-static void pair_close(struct pair *pair)
-{
-	ktls_fd_close(&pair->tx);
-	ktls_fd_close(&pair->rx);
-}
-
-union address {
-	struct sockaddr any;
-	struct sockaddr_in in;
-	struct sockaddr_in6 in6;
 };
 
 static struct {
 	pthread_once_t once;
 	struct ktls_probe probe;
 } cache = { .once = PTHREAD_ONCE_INIT };
-
-/*
- * -- a connection over the loopback --
- */
-
-static int listen_loopback(int family, union address *ret_address)
-{
-	_cleanup_(ktls_fd_close) int fd = -EBADF;
-	union address address = { .any.sa_family = (sa_family_t)family };
-	socklen_t len = sizeof(address);
-
-	if (family == AF_INET)
-		address.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	else
-		address.in6.sin6_addr = in6addr_loopback;
-
-	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-	if (fd < 0)
-		return -errno;
-	if (bind(fd, &address.any, sizeof(address)) || listen(fd, STRANGERS_MAX))
-		return -errno;
-	if (getsockname(fd, &address.any, &len))
-		return -errno;
-	*ret_address = address;
-	return ktls_fd_steal(&fd);
-}
-
-/* The port is open to the whole host: only the connection that comes from `fd` is the other end. */
-static int accept_from(int listener, int fd, uint64_t deadline_ns)
-{
-	union address ours = { 0 };
-	socklen_t len = sizeof(ours);
-
-	if (getsockname(fd, &ours.any, &len))
-		return -errno;
-	for (int i = 0; i < STRANGERS_MAX; i++) {
-		_cleanup_(ktls_fd_close) int peer = -EBADF;
-		union address theirs = { 0 };
-		int r = ktls_deadline_poll(listener, POLLIN, deadline_ns);
-
-		if (r)
-			return r < 0 ? r : -ETIMEDOUT;
-		len = sizeof(theirs);
-		peer = accept4(listener, &theirs.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (peer < 0 && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			return -errno;
-		if (peer >= 0 && !memcmp(&ours, &theirs, sizeof(ours)))
-			return ktls_fd_steal(&peer);
-	}
-	return -ECONNREFUSED;
-}
-
-static int connect_pair(int family, struct pair *ret_pair)
-{
-	const struct linger reset = { .l_onoff = 1 }; /* leaves no TIME_WAIT behind */
-	const uint64_t deadline_ns = ktls_deadline_clock() + NS_PER_S;
-	_cleanup_(ktls_fd_close) int listener = -EBADF;
-	_cleanup_(pair_close) struct pair pair = PAIR_NULL;
-	union address address;
-	int r;
-
-	listener = listen_loopback(family, &address);
-	if (listener < 0)
-		return listener;
-	pair.tx = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-	if (pair.tx < 0)
-		return -errno;
-	if (connect(pair.tx, &address.any, sizeof(address)) && errno != EINPROGRESS)
-		return -errno;
-	pair.rx = accept_from(listener, pair.tx, deadline_ns);
-	if (pair.rx < 0)
-		return pair.rx;
-	r = ktls_deadline_poll(pair.tx, POLLOUT, deadline_ns);
-	if (r)
-		return r < 0 ? r : -ETIMEDOUT;
-
-	setsockopt(pair.tx, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	*ret_pair = pair;
-	pair = (struct pair)PAIR_NULL;
-	return 0;
-}
-
-static int pair_open(struct pair *ret_pair)
-{
-	int r = connect_pair(AF_INET, ret_pair);
-
-	/* A network namespace, or a host, may have only the other. */
-	if (r < 0 && r != -EPERM && r != -EACCES)
-		r = connect_pair(AF_INET6, ret_pair);
-	return r;
-}
 
 /*
  * -- trying --
@@ -194,7 +77,7 @@ static unsigned int try_key(int fd, enum ktls_direction direction, unsigned int 
 									     : KTLS_REASON_NONE;
 }
 
-static int send_message(const struct pair *pair, size_t len)
+static int send_message(const struct kern_pair *pair, size_t len)
 {
 	uint8_t message[MESSAGE_MAX];
 	const struct iovec iov = { message, len };
@@ -225,7 +108,7 @@ static int receive_some(int fd, const struct iovec *iov, uint64_t deadline_ns, s
 	}
 }
 
-static int receive_message(const struct pair *pair, size_t len)
+static int receive_message(const struct kern_pair *pair, size_t len)
 {
 	const uint64_t deadline_ns = ktls_deadline_clock() + NS_PER_S;
 	uint8_t message[MESSAGE_MAX];
@@ -245,7 +128,7 @@ static int receive_message(const struct pair *pair, size_t len)
 	return 0;
 }
 
-static int round_trip(const struct pair *pair, size_t len)
+static int round_trip(const struct kern_pair *pair, size_t len)
 {
 	int r = send_message(pair, len);
 
@@ -257,7 +140,7 @@ static int round_trip(const struct pair *pair, size_t len)
  * the kernel's word, and on a send that went out. *ret_reasons by direction; -errno if the record
  * did not come through.
  */
-static int try_cipher(const struct pair *pair, unsigned int protocol, unsigned int cipher,
+static int try_cipher(const struct kern_pair *pair, unsigned int protocol, unsigned int cipher,
 		      uint16_t ret_reasons[_KTLS_DIRECTION_N])
 {
 	unsigned int tx = try_key(pair->tx, KTLS_TX, protocol, cipher, 1);
@@ -299,7 +182,7 @@ static uint16_t try_option(int fd, int name, const void *value, socklen_t len)
 }
 
 /* A limit that is taken must be kept: the message must fill two records. */
-static uint16_t try_max_payload(const struct pair *pair, unsigned int cipher)
+static uint16_t try_max_payload(const struct kern_pair *pair, unsigned int cipher)
 {
 	uint16_t reason = option_reason(-kern_set_payload_max(pair->tx, SHORT_PAYLOAD));
 	uint64_t before, after;
@@ -314,7 +197,8 @@ static uint16_t try_max_payload(const struct pair *pair, unsigned int cipher)
 }
 
 /* What only a connection with TLS 1.3's keys in place can show. */
-static void try_features(const struct pair *pair, unsigned int cipher, struct ktls_probe *probe)
+static void try_features(const struct kern_pair *pair, unsigned int cipher,
+			 struct ktls_probe *probe)
 {
 	const int on = 1;
 	unsigned int tx, rx;
@@ -346,7 +230,7 @@ static int wait_for_arrival(int fd)
 }
 
 /* Half a record comes to an end that has its key: does poll(2) tell? */
-static unsigned int try_half_record(const struct pair *pair)
+static unsigned int try_half_record(const struct kern_pair *pair)
 {
 	static const uint8_t half[] = { 23, 3, 3, 0, 64, 'h', 'a', 'l', 'f' };
 	struct pollfd pollfd = { .fd = pair->rx, .events = POLLIN };
@@ -382,27 +266,6 @@ static void fill_all(struct ktls_probe *probe, unsigned int reason)
 	probe->ulp = (uint16_t)reason;
 }
 
-/* A pair with the ULP on both ends, or why there is none. */
-static int pair_attach(struct pair *ret_pair, unsigned int *ret_reason)
-{
-	_cleanup_(pair_close) struct pair pair = PAIR_NULL;
-	int r = pair_open(&pair);
-
-	if (r < 0) {
-		*ret_reason =
-			r == -EPERM || r == -EACCES ? KTLS_REASON_SECCOMP : KTLS_REASON_NO_LOOPBACK;
-		return r;
-	}
-	r = kern_attach(pair.tx, ret_reason);
-	if (!r)
-		r = kern_attach(pair.rx, ret_reason);
-	if (r < 0)
-		return r;
-	*ret_pair = pair;
-	pair = (struct pair)PAIR_NULL;
-	return 0;
-}
-
 /* How far the probe has come. */
 struct trial {
 	struct ktls_probe *probe;
@@ -413,11 +276,11 @@ struct trial {
 /* A row of the answers, and what a working TLS 1.3 pair shows beside, once. */
 static void probe_cipher(struct trial *trial, unsigned int protocol, unsigned int cipher)
 {
-	_cleanup_(pair_close) struct pair pair = PAIR_NULL;
+	_cleanup_(kern_pair_close) struct kern_pair pair = KERN_PAIR_NULL;
 	uint16_t *reasons = protocol == KTLS_TLS_1_3 ? trial->probe->tls13[cipher]
 						     : trial->probe->tls12[cipher];
 	unsigned int reason = trial->given_up;
-	int r = reason ? -ECANCELED : pair_attach(&pair, &reason);
+	int r = reason ? -ECANCELED : kern_pair_open(&pair, &reason);
 
 	if (r < 0)
 		reasons[KTLS_TX] = reasons[KTLS_RX] = (uint16_t)reason;
@@ -434,11 +297,11 @@ static void probe_cipher(struct trial *trial, unsigned int protocol, unsigned in
 
 static void probe_once(void)
 {
-	_cleanup_(pair_close) struct pair pair = PAIR_NULL;
+	_cleanup_(kern_pair_close) struct kern_pair pair = KERN_PAIR_NULL;
 	struct trial trial = { .probe = &cache.probe };
 	const uint16_t *first = trial.probe->tls13[KTLS_AES_128_GCM];
 	unsigned int reason;
-	int r = pair_attach(&pair, &reason);
+	int r = kern_pair_open(&pair, &reason);
 
 	if (r < 0) {
 		fill_all(trial.probe, reason);

@@ -28,12 +28,6 @@ enum record_limit {
 	FILE_RANGE_MAX = 0x7ffff000, /* what one sendfile(2) takes: MAX_RW_COUNT */
 };
 
-/* Room for one control message with a record's type, and no more. */
-union type_room {
-	struct cmsghdr align;
-	uint8_t bytes[CMSG_SPACE(sizeof(uint8_t))];
-};
-
 /* The bytes of all pieces, or SIZE_MAX. */
 static size_t iov_total(const struct iovec *iov, int iovcnt)
 {
@@ -75,18 +69,29 @@ static int send_data(int fd, const struct iovec *iov, int iovcnt, size_t *ret_n)
 	return 0;
 }
 
+void kern_set_type(struct msghdr *msg, union kern_type_room *room, uint8_t type)
+{
+	struct cmsghdr *cmsg;
+
+	*room = (union kern_type_room){ 0 };
+	msg->msg_control = room->bytes;
+	msg->msg_controllen = sizeof(room->bytes);
+	cmsg = CMSG_FIRSTHDR(msg);
+	cmsg->cmsg_level = SOL_TLS;
+	cmsg->cmsg_type = TLS_SET_RECORD_TYPE;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(type));
+	memcpy(CMSG_DATA(cmsg), &type, sizeof(type));
+}
+
 /* The kernel would split what exceeds a record, and cannot make an empty one. */
 static int send_control(int fd, uint8_t type, const struct iovec *iov, int iovcnt, size_t *ret_n)
 {
 	const size_t total = iov_total(iov, iovcnt);
-	union type_room room = { 0 };
+	union kern_type_room room;
 	struct msghdr msg = {
 		.msg_iov = (struct iovec *)iov,
 		.msg_iovlen = (size_t)iovcnt,
-		.msg_control = room.bytes,
-		.msg_controllen = sizeof(room.bytes),
 	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 	ssize_t n;
 
 	if (type == KERN_RECORD_NONE || !total || iovcnt > IOV_MAX)
@@ -94,11 +99,7 @@ static int send_control(int fd, uint8_t type, const struct iovec *iov, int iovcn
 	if (total > KERN_PAYLOAD_MAX)
 		return -EMSGSIZE;
 
-	cmsg->cmsg_level = SOL_TLS;
-	cmsg->cmsg_type = TLS_SET_RECORD_TYPE;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(type));
-	memcpy(CMSG_DATA(cmsg), &type, sizeof(type));
-
+	kern_set_type(&msg, &room, type);
 	n = send_message(fd, &msg);
 	if (n < 0)
 		return (int)n;
@@ -191,7 +192,7 @@ int kern_parse(struct msghdr *msg, size_t n, size_t room, uint8_t *ret_type, boo
 int kern_recv(int fd, const struct iovec *iov, int iovcnt, uint8_t *ret_type, bool *ret_end,
 	      size_t *ret_n)
 {
-	union type_room room;
+	union kern_type_room room;
 	struct msghdr msg;
 	size_t total;
 	ssize_t n;
@@ -206,7 +207,7 @@ int kern_recv(int fd, const struct iovec *iov, int iovcnt, uint8_t *ret_type, bo
 		return -EINVAL; /* its answer could not be told from the end */
 
 	do {
-		room = (union type_room){ 0 };
+		room = (union kern_type_room){ 0 };
 		msg = (struct msghdr){
 			.msg_iov = (struct iovec *)iov,
 			.msg_iovlen = (size_t)iovcnt,

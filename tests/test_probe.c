@@ -7,36 +7,17 @@
  */
 
 #include <errno.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <criterion/criterion.h>
 
 #include "base/deadline.h"
-#include "base/sys.h"
 #include "ktls/kern.h"
+#include "tests/fake_kern.h"
 #include "tests/kit.h"
-
-enum {
-	LEVEL_TCP = 6,
-	OPTION_ULP = 31,
-	LEVEL_TLS = 282,
-	OPTION_TX = 1,
-	OPTION_RX = 2,
-	OPTION_ZEROCOPY_RO = 3,
-	OPTION_NO_PAD = 4,
-	OPTION_MAX_PAYLOAD = 5,
-	GET_TYPE = 2,
-	KERNEL_CHACHA = 54,
-	FDS_MAX = 1024,
-};
 
 /* The answer is one and the same everywhere. */
 static void assert_all(const struct ktls_probe *probe, unsigned int reason)
@@ -59,116 +40,12 @@ static void assert_all(const struct ktls_probe *probe, unsigned int reason)
 }
 
 /*
- * -- a kernel in the seam: it takes keys, and passes the bytes as they are --
+ * -- a kernel in the seam --
  */
-
-static struct {
-	int no_ulp;	    /* errno of TCP_ULP */
-	int no_cipher;	    /* errno of a ChaCha20 key */
-	int no_rx;	    /* errno of TLS_RX */
-	int no_rekey;	    /* errno of a second key */
-	int no_option;	    /* errno of the newer options */
-	bool corrupts;	    /* what arrives is not what was sent */
-	bool ignores_limit; /* takes TLS_TX_MAX_PAYLOAD_LEN and does nothing */
-	bool loses;	    /* what is sent never arrives */
-	unsigned int attaches;
-	uint8_t key[FDS_MAX][3][64]; /* by descriptor and option */
-	uint16_t limit[FDS_MAX];
-	uint64_t records[FDS_MAX];
-} fake;
-
-static int refuse(int error)
-{
-	errno = error;
-	return error ? -1 : 0;
-}
-
-static int fake_key(int fd, int name, const void *value, socklen_t len)
-{
-	uint16_t head[2];
-
-	memcpy(head, value, sizeof(head));
-	if (fake.no_rx && name == OPTION_RX)
-		return refuse(fake.no_rx);
-	if (fake.no_cipher && head[1] == KERNEL_CHACHA)
-		return refuse(fake.no_cipher);
-	if (fake.no_rekey && fake.key[fd][name][0])
-		return refuse(fake.no_rekey);
-	memcpy(fake.key[fd][name], value, len);
-	return 0;
-}
-
-static int fake_setsockopt(int fd, int level, int name, const void *value, socklen_t len)
-{
-	cr_assert_lt(fd, FDS_MAX);
-	if (level == LEVEL_TCP && name == OPTION_ULP) {
-		fake.attaches++;
-		memset(fake.key[fd], 0, sizeof(fake.key[fd]));
-		fake.limit[fd] = 0;
-		fake.records[fd] = 0;
-		return refuse(fake.no_ulp);
-	}
-	cr_assert_eq(level, LEVEL_TLS);
-	if (name == OPTION_TX || name == OPTION_RX)
-		return fake_key(fd, name, value, len);
-	if (name == OPTION_MAX_PAYLOAD && !fake.no_option && !fake.ignores_limit)
-		memcpy(&fake.limit[fd], value, sizeof(fake.limit[fd]));
-	return refuse(fake.no_option);
-}
-
-static int fake_getsockopt(int fd, int level, int name, void *value, socklen_t *len)
-{
-	if (level != LEVEL_TLS)
-		return getsockopt(fd, level, name, value, len);
-	if (!fake.key[fd][name][0])
-		return refuse(EBUSY);
-	memcpy(value, fake.key[fd][name], *len);
-	if (*len > 8)
-		((uint8_t *)value)[*len - 1] = (uint8_t)fake.records[fd];
-	return 0;
-}
-
-static ssize_t fake_sendmsg(int fd, const struct msghdr *msg, int flags)
-{
-	const size_t len = msg->msg_iov[0].iov_len;
-
-	cr_assert(fake.key[fd][OPTION_TX][0], "sent without a key");
-	fake.records[fd] += fake.limit[fd] ? (len + fake.limit[fd] - 2) / (fake.limit[fd] - 1u) : 1;
-	return fake.loses ? (ssize_t)len : sendmsg(fd, msg, flags);
-}
-
-static ssize_t fake_recvmsg(int fd, struct msghdr *msg, int flags)
-{
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
-	ssize_t n;
-
-	cr_assert(fake.key[fd][OPTION_RX][0], "received without a key");
-	n = recvmsg(fd, msg, flags);
-	if (n <= 0)
-		return n;
-	if (fake.corrupts)
-		*(uint8_t *)msg->msg_iov[0].iov_base ^= 1;
-	*cmsg = (struct cmsghdr){
-		.cmsg_level = LEVEL_TLS,
-		.cmsg_type = GET_TYPE,
-		.cmsg_len = CMSG_LEN(1),
-	};
-	*CMSG_DATA(cmsg) = KERN_RECORD_DATA;
-	msg->msg_controllen = CMSG_SPACE(1);
-	return n;
-}
-
-static void use_fake(void)
-{
-	ktls_sys.setsockopt = fake_setsockopt;
-	ktls_sys.getsockopt = fake_getsockopt;
-	ktls_sys.sendmsg = fake_sendmsg;
-	ktls_sys.recvmsg = fake_recvmsg;
-}
 
 Test(unit, a_kernel_that_does_everything_is_believed)
 {
-	use_fake();
+	fake_kern_use();
 	assert_all(kern_probe(), KTLS_REASON_NONE);
 	cr_assert_eq(kern_probe()->ulp_errno, 0);
 }
@@ -177,7 +54,7 @@ Test(unit, no_descriptor_is_left_open)
 {
 	const unsigned int before = kit_count_fds();
 
-	use_fake();
+	fake_kern_use();
 	kern_probe();
 
 	cr_assert_eq(kit_count_fds(), before);
@@ -187,34 +64,34 @@ Test(unit, without_the_ulp_everything_has_its_reason_after_one_connection)
 {
 	struct ktls_probe probe;
 
-	use_fake();
-	fake.no_ulp = ENOPROTOOPT;
+	fake_kern_use();
+	fake_kern.no_ulp = ENOPROTOOPT;
 
 	cr_assert_eq(ktls_probe(&probe, sizeof(probe)), 0);
 	assert_all(&probe, KTLS_REASON_NO_ULP);
 	cr_assert_eq(probe.ulp_errno, ENOPROTOOPT);
-	cr_assert_eq(fake.attaches, 1);
+	cr_assert_eq(fake_kern.attaches, 1);
 }
 
 Test(unit, it_is_made_once)
 {
 	unsigned int attaches;
 
-	use_fake();
+	fake_kern_use();
 	kern_probe();
-	attaches = fake.attaches;
+	attaches = fake_kern.attaches;
 
 	cr_assert_gt(attaches, 0);
 	kern_probe();
-	cr_assert_eq(fake.attaches, attaches);
+	cr_assert_eq(fake_kern.attaches, attaches);
 }
 
 Test(unit, a_missing_cipher_is_missing_by_itself)
 {
 	const struct ktls_probe *probe;
 
-	use_fake();
-	fake.no_cipher = ENOENT;
+	fake_kern_use();
+	fake_kern.no_cipher = ENOENT;
 	probe = kern_probe();
 
 	for (size_t i = 0; i < KIT_SUITES_N; i++)
@@ -233,8 +110,8 @@ Test(unit, a_direction_that_works_alone_is_told)
 {
 	const struct ktls_probe *probe;
 
-	use_fake();
-	fake.no_rx = ENOMEM;
+	fake_kern_use();
+	fake_kern.no_rx = ENOMEM;
 	probe = kern_probe();
 
 	for (size_t i = 0; i < KIT_SUITES_N; i++) {
@@ -252,9 +129,9 @@ Test(unit, an_old_kernel_has_the_ciphers_and_not_the_newer_options)
 {
 	const struct ktls_probe *probe;
 
-	use_fake();
-	fake.no_rekey = EBUSY;
-	fake.no_option = ENOPROTOOPT;
+	fake_kern_use();
+	fake_kern.no_rekey = EBUSY;
+	fake_kern.no_option = ENOPROTOOPT;
 	probe = kern_probe();
 
 	cr_assert_eq(probe->tls13[KTLS_AES_128_GCM][KTLS_TX], KTLS_REASON_NONE);
@@ -268,16 +145,16 @@ Test(unit, an_old_kernel_has_the_ciphers_and_not_the_newer_options)
 
 Test(unit, a_limit_that_is_taken_and_not_kept_does_not_count)
 {
-	use_fake();
-	fake.ignores_limit = true;
+	fake_kern_use();
+	fake_kern.ignores_limit = true;
 
 	cr_assert_eq(kern_probe()->tx_max_payload_len, KTLS_REASON_REFUSED);
 }
 
 Test(unit, keys_that_garble_do_not_count)
 {
-	use_fake();
-	fake.corrupts = true;
+	fake_kern_use();
+	fake_kern.corrupts = true;
 
 	cr_assert_eq(kern_probe()->tls13[KTLS_AES_128_GCM][KTLS_TX], KTLS_REASON_REFUSED);
 	cr_assert_eq(kern_probe()->tls13[KTLS_AES_128_GCM][KTLS_RX], KTLS_REASON_REFUSED);
@@ -289,8 +166,8 @@ Test(unit, what_never_arrives_is_not_waited_for_long, .timeout = 20)
 {
 	const uint64_t start_ns = ktls_deadline_clock();
 
-	use_fake();
-	fake.loses = true;
+	fake_kern_use();
+	fake_kern.loses = true;
 
 	cr_assert_eq(kern_probe()->tls12[KTLS_AES_128_GCM][KTLS_RX], KTLS_REASON_REFUSED);
 	cr_assert_lt(ktls_deadline_clock() - start_ns, 3000000000ull);
@@ -315,34 +192,16 @@ Test(unit, without_sockets_there_is_no_loopback)
 	cr_assert_eq(kern_probe()->ulp_errno, EMFILE);
 }
 
-/* A real filter: one system call answers `error`. */
-static void forbid(long call, int error)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned int)call, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned int)error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	const struct sock_fprog program = {
-		.len = sizeof(filter) / sizeof(filter[0]),
-		.filter = filter,
-	};
-
-	cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-	cr_assert_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), 0);
-}
-
 Test(unit, a_filter_on_sockets_is_named)
 {
-	forbid(SYS_socket, EPERM);
+	fake_kern_forbid(SYS_socket, EPERM);
 
 	assert_all(kern_probe(), KTLS_REASON_SECCOMP);
 }
 
 Test(unit, a_filter_on_options_is_named)
 {
-	forbid(SYS_setsockopt, EPERM);
+	fake_kern_forbid(SYS_setsockopt, EPERM);
 
 	assert_all(kern_probe(), KTLS_REASON_SECCOMP);
 	cr_assert_eq(kern_probe()->ulp_errno, EPERM);
@@ -359,8 +218,8 @@ Test(unit, an_older_and_a_newer_program_get_their_own_size)
 		uint8_t newer[8];
 	} mine;
 
-	use_fake();
-	fake.no_ulp = ENOPROTOOPT;
+	fake_kern_use();
+	fake_kern.no_ulp = ENOPROTOOPT;
 	memset(&mine, 0xaa, sizeof(mine));
 
 	cr_assert_eq(ktls_probe(&mine.probe, sizeof(mine.probe.ulp)), 0);
