@@ -329,6 +329,42 @@ Test(op, a_send_without_a_copy_says_when_the_memory_is_free)
 	close(listener);
 }
 
+/* Kernels before 7.2 know it only of sends without a copy, and say so. */
+Test(op, registered_memory_is_sent_and_received_into_or_refused)
+{
+	struct uring *ring = ringing_new(&(struct uring_options){ .ops = OPS, .buffers = 1 });
+	int listener = ringing_listener(), client = ringing_client(listener);
+	int server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	struct uring_request request = { .flags = URING_FIXED, .len = 5, .arg = MSG_NOSIGNAL };
+	struct uring_buffer *buffer;
+	int sent, got;
+
+	ringing_require_feature(URING_HAS_BUFFERS);
+	cr_assert_eq(uring_buffer_new(&buffer, ring, 4096), 0);
+	request.buffer = buffer;
+	request.kind = URING_SEND;
+	request.fd = client;
+	request.data = memcpy(buffer->data, hello, 5);
+	sent = ringing_end_of(ring, ringing_start(ring, request));
+	cr_assert(sent == 5 || sent == -EINVAL, "%d", sent);
+
+	if (sent < 0)
+		ringing_say(client, "hello");
+	request.kind = URING_RECV;
+	request.fd = server;
+	request.data = buffer->data + 64;
+	request.arg = 0;
+	got = ringing_end_of(ring, ringing_start(ring, request));
+	cr_assert_eq(got, sent);
+	if (got > 0)
+		cr_assert_eq(memcmp(request.data, hello, 5), 0);
+	uring_buffer_unref(buffer);
+	ringing_end(ring);
+	close(server);
+	close(client);
+	close(listener);
+}
+
 /* -- chains -- */
 
 Test(op, a_chain_ends_where_one_of_it_fails_unless_it_shall_always_go_on)
@@ -361,6 +397,7 @@ Test(op, what_makes_no_sense_is_refused_and_leaves_nothing)
 		{ .kind = URING_NOP, .flags = 1u << 31 },
 		{ .kind = URING_RECV, .flags = URING_MULTISHOT }, /* into what? */
 		{ .kind = URING_RECV, .len = (size_t)INT32_MAX + 1 },
+		{ .kind = URING_RECV, .flags = URING_FIXED },	    /* of what memory? */
 		{ .kind = URING_ACCEPT, .flags = URING_TO_DIRECT }, /* into what table? */
 		{ .kind = URING_POLL, .flags = URING_MULTISHOT, .deadline_ns = deadline_ns },
 		{ .kind = URING_SEND_ZC, .deadline_ns = deadline_ns },

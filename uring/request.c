@@ -48,12 +48,22 @@ static void choose_buffer(const struct uring_request *request, struct io_uring_s
 	sqe->buf_group = request->pool->group;
 }
 
+/* The registration instead of the address; io_uring knew it first for sends without a copy. */
+static void choose_fixed(const struct uring_request *request, struct io_uring_sqe *sqe)
+{
+	if (!(request->flags & URING_FIXED))
+		return;
+	sqe->ioprio |= IORING_RECVSEND_FIXED_BUF;
+	sqe->buf_index = (uint16_t)request->buffer->index;
+}
+
 static void fill_recv(const struct uring_request *request, struct io_uring_sqe *sqe)
 {
 	io_uring_prep_recv(sqe, request->fd, request->data, request->len, (int)request->arg);
 	if (request->flags & URING_MULTISHOT)
 		sqe->ioprio |= IORING_RECV_MULTISHOT;
 	choose_buffer(request, sqe);
+	choose_fixed(request, sqe);
 }
 
 static void fill_recvmsg(const struct uring_request *request, struct io_uring_sqe *sqe)
@@ -67,6 +77,7 @@ static void fill_recvmsg(const struct uring_request *request, struct io_uring_sq
 static void fill_send(const struct uring_request *request, struct io_uring_sqe *sqe)
 {
 	io_uring_prep_send(sqe, request->fd, request->data, request->len, (int)request->arg);
+	choose_fixed(request, sqe);
 }
 
 static void fill_sendmsg(const struct uring_request *request, struct io_uring_sqe *sqe)
@@ -161,11 +172,12 @@ static const struct kind kinds[_URING_KIND_N] = {
 			   fill_accept },
 	[URING_CONNECT] = { IORING_OP_CONNECT, URING_HAS_RING, URING_DIRECT, false, true,
 			    fill_connect },
-	[URING_RECV] = { IORING_OP_RECV, URING_HAS_RING, URING_MULTISHOT | URING_DIRECT, true, true,
-			 fill_recv },
+	[URING_RECV] = { IORING_OP_RECV, URING_HAS_RING,
+			 URING_MULTISHOT | URING_DIRECT | URING_FIXED, true, true, fill_recv },
 	[URING_RECVMSG] = { IORING_OP_RECVMSG, URING_HAS_RING, URING_MULTISHOT | URING_DIRECT, true,
 			    true, fill_recvmsg },
-	[URING_SEND] = { IORING_OP_SEND, URING_HAS_RING, URING_DIRECT, false, true, fill_send },
+	[URING_SEND] = { IORING_OP_SEND, URING_HAS_RING, URING_DIRECT | URING_FIXED, false, true,
+			 fill_send },
 	[URING_SENDMSG] = { IORING_OP_SENDMSG, URING_HAS_RING, URING_DIRECT, false, true,
 			    fill_sendmsg },
 	[URING_SEND_ZC] = { IORING_OP_SEND_ZC, URING_HAS_SEND_ZC, URING_DIRECT, false, false,
@@ -241,6 +253,8 @@ int request_check(const struct uring *ring, const struct uring_request *request)
 	    (request->pool && !kind->pool) || !fits_buffer(request))
 		return -EINVAL;
 	if (request->flags & URING_TO_DIRECT && !ring->options.files)
+		return -EINVAL;
+	if (request->flags & URING_FIXED && (request->pool || !is_fixed(request)))
 		return -EINVAL;
 	if (!(uring_probe()->opcodes >> kind->opcode & 1) || !uring_has(ring, kind->needs))
 		return -EOPNOTSUPP;

@@ -146,6 +146,8 @@ enum uring_flag {
 	URING_TO_DIRECT = 1u << 2,   /* URING_ACCEPT: so is what comes out */
 	URING_FROM_DIRECT = 1u << 3, /* URING_SPLICE: so is fd_in */
 	URING_ALWAYS = 1u << 4,	     /* the next in the chain begins even if this one fails */
+	URING_FIXED = 1u << 5, /* URING_RECV, SEND: data lies in `buffer`, which is registered;
+				  kernels before 7.2 answer -EINVAL */
 };
 
 struct uring_request {
@@ -162,7 +164,8 @@ struct uring_request {
 	uint64_t deadline_ns;	     /* absolute, as all deadlines; 0, or KTLS_FOREVER: none. Not
 					with URING_MULTISHOT, URING_SEND_ZC */
 	struct uring_buffer *buffer; /* data lies in it: URING_READ and WRITE use its registration,
-					and it lives until the last event; or NULL */
+					with URING_FIXED also RECV and SEND; it lives until the
+					last event; or NULL */
 	struct uring_pool *pool;     /* URING_RECV, RECVMSG: the buffer comes from there; or NULL */
 	uint64_t tag;		     /* the caller's, for the events */
 };
