@@ -90,6 +90,14 @@ enum ktls_reason {
 	KTLS_REASON_NO_LOOPBACK, /* the probe could not make a loopback connection */
 	KTLS_REASON_PADDING,	 /* the config pads records, which the kernel cannot */
 	KTLS_REASON_REFUSED,	 /* the kernel refused it otherwise; the errno is kept beside */
+	KTLS_REASON_NO_MEMORY,	 /* there is too little memory for it, or a limit on it too low */
+	KTLS_REASON_NO_IO_URING, /* the kernel has no io_uring, or too old a one */
+	KTLS_REASON_IO_URING_SECCOMP, /* a seccomp filter or security module forbids io_uring */
+	KTLS_REASON_IO_URING_SYSCTL,  /* kernel.io_uring_disabled does */
+	KTLS_REASON_NOT_WITH_TLS,   /* the kernel does it on other sockets, but not over its TLS */
+	KTLS_REASON_CONTROL_RECORD, /* a record that is no data is for who asks for its type */
+	KTLS_REASON_UNSOUND,	    /* it is done, and not as it should be */
+	KTLS_REASON_NO_ANSWER,	    /* the kernel did not answer in time */
 	_KTLS_REASON_N,
 };
 

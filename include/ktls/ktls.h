@@ -25,7 +25,8 @@
  *   everywhere
  *   error.h    how calls answer                 address.h   an IP address and a port
  *   info.h     what can be known                resolve.h   names to addresses
- *   probe.h    what this kernel can do          version.h   which library this is
+ *   probe.h    what this kernel can do          probe_ring.h  and io_uring with it
+ *   version.h  which library this is
  */
 
 #include <ktls/address.h>
@@ -43,6 +44,7 @@
 #include <ktls/peer.h>
 #include <ktls/poll.h>
 #include <ktls/probe.h>
+#include <ktls/probe_ring.h>
 #include <ktls/resolve.h>
 #include <ktls/ring.h>
 #include <ktls/session.h>

@@ -115,6 +115,36 @@ static const struct reason reasons[_KTLS_REASON_N] = {
 	[KTLS_REASON_PADDING] = { "padding", "the config pads records, which the kernel cannot",
 				  "ktls_config_set_padding() 0" },
 	[KTLS_REASON_REFUSED] = { "refused", "the kernel refused it", "" },
+	[KTLS_REASON_NO_MEMORY] = { "no-memory",
+				    "there is too little memory for it, or a limit on it is too "
+				    "low",
+				    "raise the limit: RLIMIT_MEMLOCK (ulimit -l), the cgroup's, "
+				    "sysctl net.core.optmem_max" },
+	[KTLS_REASON_NO_IO_URING] = { "no-io-uring",
+				      "this kernel has no io_uring, or too old a one",
+				      "use Linux 5.11 or later, built with it" },
+	[KTLS_REASON_IO_URING_SECCOMP] = { "io-uring-seccomp",
+					   "a seccomp filter or security module forbids io_uring",
+					   "allow io_uring_setup, io_uring_enter and "
+					   "io_uring_register there (a container's runtime has a "
+					   "profile)" },
+	[KTLS_REASON_IO_URING_SYSCTL] = { "io-uring-sysctl",
+					  "the sysctl kernel.io_uring_disabled forbids io_uring",
+					  "set it to 0, or to 1 with kernel.io_uring_group a group "
+					  "of this process" },
+	[KTLS_REASON_NOT_WITH_TLS] = { "not-with-tls",
+				       "the kernel does it on other sockets, but not where it "
+				       "protects the records",
+				       "" },
+	[KTLS_REASON_CONTROL_RECORD] = { "control-record",
+					 "a record that is no data stays there for who asks for "
+					 "its "
+					 "type",
+					 "receive it by recvmsg with room for a control message" },
+	[KTLS_REASON_UNSOUND] = { "unsound", "the kernel does it, and not as it should",
+				  "do not use it on this kernel" },
+	[KTLS_REASON_NO_ANSWER] = { "no-answer", "the kernel did not answer in time",
+				    "try again where the machine has less to do" },
 };
 
 static unsigned int magnitude(int code)
