@@ -110,7 +110,8 @@ bool lines_copy(struct lines_word word, char *ret_text, size_t size)
 {
 	if (word.len >= size)
 		return false;
-	memcpy(ret_text, word.at, word.len);
+	if (word.len)
+		memcpy(ret_text, word.at, word.len);
 	ret_text[word.len] = '\0';
 	return true;
 }

@@ -21,6 +21,7 @@
  *
  *   what the kernel says
  *   counters.h how much it did                  device.h    what network devices can do
+ *   system.h   how it is set up, its drivers
  *
  *   everywhere
  *   error.h    how calls answer                 address.h   an IP address and a port
@@ -51,6 +52,7 @@
 #include <ktls/socket.h>
 #include <ktls/source.h>
 #include <ktls/suites.h>
+#include <ktls/system.h>
 #include <ktls/tickets.h>
 #include <ktls/transport.h>
 #include <ktls/verify.h>
