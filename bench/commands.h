@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+int compare_main(int argc, char **argv);
 int limits_main(int argc, char **argv);
 int run_main(int argc, char **argv);
 

@@ -50,31 +50,36 @@ static int order(const void *a, const void *b)
 }
 
 /* Between the two neighbours of where it lies, as a quantile is taken by default in R and NumPy. */
-static double quantile(const double *sorted, unsigned int n, double q)
+static double quantile(const double *sorted, size_t n, double q)
 {
-	double at = q * (n - 1);
-	unsigned int below = (unsigned int)at;
+	double at = q * (double)(n - 1);
+	size_t below = (size_t)at;
 
 	if (below + 1 >= n)
 		return sorted[n - 1];
-	return sorted[below] + (at - below) * (sorted[below + 1] - sorted[below]);
+	return sorted[below] + (at - (double)below) * (sorted[below + 1] - sorted[below]);
+}
+
+struct bench_spread bench_spread_of(const double *values, size_t n)
+{
+	double sorted[BENCH_RUNS_MAX];
+
+	if (!n)
+		return (struct bench_spread){ 0 };
+	memcpy(sorted, values, n * sizeof(*sorted));
+	qsort(sorted, n, sizeof(*sorted), order);
+	return (struct bench_spread){
+		.median = quantile(sorted, n, 0.5),
+		.low = quantile(sorted, n, 0.25),
+		.high = quantile(sorted, n, 0.75),
+		.least = sorted[0],
+		.most = sorted[n - 1],
+	};
 }
 
 struct bench_spread figure_spread(const struct bench_figure *figure)
 {
-	double sorted[BENCH_RUNS_MAX];
-
-	if (!figure->n)
-		return (struct bench_spread){ 0 };
-	memcpy(sorted, figure->runs, figure->n * sizeof(*sorted));
-	qsort(sorted, figure->n, sizeof(*sorted), order);
-	return (struct bench_spread){
-		.median = quantile(sorted, figure->n, 0.5),
-		.low = quantile(sorted, figure->n, 0.25),
-		.high = quantile(sorted, figure->n, 0.75),
-		.least = sorted[0],
-		.most = sorted[figure->n - 1],
-	};
+	return bench_spread_of(figure->runs, figure->n);
 }
 
 void figures_print(const struct bench_figures *figures, FILE *stream)

@@ -47,6 +47,8 @@ struct bench_spread {
 	double least, most;
 };
 
+/* Of at most BENCH_RUNS_MAX values; all zeros of none. */
+struct bench_spread bench_spread_of(const double *values, size_t n);
 struct bench_spread figure_spread(const struct bench_figure *figure);
 
 /* A line a figure, under a title for each workload; or a table for each workload, a line an arm, a

@@ -22,6 +22,7 @@ struct command {
 
 static const struct command commands[] = {
 	{ "run", run_main, "compare protections, ways of sending, and servers" },
+	{ "compare", compare_main, "tell two results of run apart" },
 	{ "limits", limits_main, "measure what nothing on this machine can beat" },
 };
 
