@@ -46,7 +46,6 @@
 
 enum install_limit {
 	SEQ_LEN = 8,
-	ULP_NAME_MAX = 16,  /* TCP_ULP_NAME_MAX */
 	ULP_LIST_MAX = 256, /* TCP_ULP_BUF_MAX */
 };
 
@@ -104,12 +103,9 @@ static bool may_load_ulp(void)
 /* The ULP on the socket is ours. */
 static bool ulp_is_tls(int fd)
 {
-	char name[ULP_NAME_MAX] = "";
-	socklen_t len = sizeof(name);
+	bool tls;
 
-	if (ktls_sys.getsockopt(fd, IPPROTO_TCP, TCP_ULP, name, &len))
-		return false;
-	return !strncmp(name, ULP_NAME, sizeof(name));
+	return !kern_has_ulp(fd, &tls) && tls;
 }
 
 static int socket_int(int fd, int name)

@@ -12,6 +12,7 @@
  *   record.c   records as messages with a type, strictly parsed; files; what TCP has taken
  *   pair.c     a connection of this process with itself, to try things on
  *   probe.c    what this kernel can do, found by trying
+ *   told.c     what the kernel tells of a socket's TLS, in words
  *
  * Calls answer 0 or -errno, EINTR never; -EAGAIN where the socket would block. They keep no state
  * and wait for nothing. Thread rule: as the socket's; one writer and one reader at a time.
@@ -24,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <ktls/diag.h>
 #include <ktls/info.h>
 #include <ktls/probe.h>
 
@@ -184,5 +186,44 @@ const struct ktls_probe *kern_probe(void);
 /* The reason for this protocol, cipher and direction in those answers. */
 unsigned int kern_probe_reason(const struct ktls_probe *probe, unsigned int protocol,
 			       unsigned int cipher, enum ktls_direction direction);
+
+/* The attributes of INET_ULP_INFO_TLS (sock_diag(7)). */
+enum kern_info {
+	KERN_INFO_VERSION = 1,	      /* enum ktls_protocol */
+	KERN_INFO_CIPHER,	      /* kern_cipher_name() */
+	KERN_INFO_TXCONF,	      /* kern_mode() */
+	KERN_INFO_RXCONF,	      /* kern_mode() */
+	KERN_INFO_ZC_RO_TX,	      /* a flag */
+	KERN_INFO_RX_NO_PAD,	      /* a flag */
+	KERN_INFO_TX_MAX_PAYLOAD_LEN, /* newer than 6.12 */
+	_KERN_INFO_N,
+};
+
+/* Of any cipher that a kernel has had, by its number; NULL. Static. */
+const char *kern_cipher_name(unsigned int id);
+
+/* enum ktls_diag_mode of the kernel's number. */
+uint16_t kern_mode(unsigned int conf);
+
+enum kern_key_state {
+	KERN_KEY_UNKNOWN = 0,
+	KERN_KEY_NONE,
+	KERN_KEY_SET,
+};
+
+/* What a socket with the ULP knows of itself; zeros where it does not. */
+struct kern_told {
+	uint16_t protocol;
+	uint16_t cipher_id;
+	uint16_t keyed[_KTLS_DIRECTION_N]; /* enum kern_key_state */
+	uint16_t payload_max;
+	bool zerocopy_ro;
+	bool expect_no_pad;
+};
+
+void kern_ask(int fd, struct kern_told *ret_told);
+
+/* Whether the socket carries the ULP. -errno: it does not tell. */
+int kern_has_ulp(int fd, bool *ret_tls);
 
 #endif

@@ -21,7 +21,7 @@
  *
  *   what the kernel says
  *   counters.h how much it did                  device.h    what network devices can do
- *   system.h   how it is set up, its drivers
+ *   system.h   how it is set up, its drivers    diag.h      what it knows of sockets
  *
  *   everywhere
  *   error.h    how calls answer                 address.h   an IP address and a port
@@ -36,6 +36,7 @@
 #include <ktls/conn.h>
 #include <ktls/counters.h>
 #include <ktls/device.h>
+#include <ktls/diag.h>
 #include <ktls/error.h>
 #include <ktls/freeze.h>
 #include <ktls/info.h>
