@@ -17,12 +17,14 @@ struct command {
 static char name_serve[] = "ktls serve";
 static char name_get[] = "ktls get";
 static char name_probe[] = "ktls probe";
+static char name_stat[] = "ktls stat";
 static char name_rotate[] = "ktls rotate";
 
 static const struct command commands[] = {
 	{ "serve", name_serve, serve_main, "serve the files of a directory over HTTPS" },
 	{ "get", name_get, get_main, "fetch files over HTTPS" },
 	{ "probe", name_probe, probe_main, "say what this kernel's TLS can do, and why not" },
+	{ "stat", name_stat, stat_main, "show the sockets that have kernel TLS, like ss(8)" },
 	{ "rotate", name_rotate, rotate_main, "make or rotate a file of session ticket keys" },
 };
 

@@ -46,6 +46,7 @@ enum tool_limit {
 int serve_main(int argc, char *argv[]);
 int get_main(int argc, char *argv[]);
 int probe_main(int argc, char *argv[]);
+int stat_main(int argc, char *argv[]);
 int rotate_main(int argc, char *argv[]);
 
 /* Prints "COMMAND: " and the message as one line on stderr, and returns `code`. */
