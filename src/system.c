@@ -120,6 +120,12 @@ static void read_ulps(const char *root, struct ktls_system *system)
 	(void)lines_copy(line, system->ulps, sizeof(system->ulps));
 }
 
+/* A kernel that loads no modules at all has no list of them, but tells its version. */
+static bool has_modules(const char *root)
+{
+	return is_there(root, "/proc/modules") || !is_there(root, "/proc/version");
+}
+
 /* Whether modprobe would find it: a line of modules.dep begins with its file's path. */
 static enum ktls_module find_module(const char *root, const char *release)
 {
@@ -129,6 +135,8 @@ static enum ktls_module find_module(const char *root, const char *release)
 	char path[PATH_MAX];
 	struct lines lines;
 
+	if (!has_modules(root))
+		return KTLS_MODULE_ABSENT;
 	snprintf(path, sizeof(path), "/lib/modules/%s/modules.dep", release);
 	if (read_below(root, path, "", FILE_MAX, &bytes) < 0)
 		return KTLS_MODULE_NOT_LOADED;

@@ -126,6 +126,16 @@ Test(unit, a_module_that_is_not_loaded_may_be_there)
 	cr_assert_eq(gather().module, KTLS_MODULE_LOADABLE);
 }
 
+Test(unit, a_kernel_without_modules_has_none)
+{
+	put("/proc/sys/net/ipv4/tcp_available_ulp", "mptcp\n");
+	put("/proc/version", "Linux\n");
+	cr_assert_eq(gather().module, KTLS_MODULE_ABSENT);
+
+	put("/proc/modules", "");
+	cr_assert_eq(gather().module, KTLS_MODULE_NOT_LOADED);
+}
+
 Test(unit, a_module_that_is_no_module_is_built_in)
 {
 	put("/sys/module/tcp_cubic/parameters/x", "");

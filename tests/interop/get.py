@@ -11,7 +11,6 @@ import functools
 import os
 import socket
 import ssl
-import subprocess
 import threading
 
 import kit
@@ -258,29 +257,6 @@ def the_command_itself():
         kit.check(bool(tool.out.read_bytes()) == (status == 0), 'stdout of %s' % arguments)
 
 
-def probe():
-    """For people within a screen's width, and the same for programs."""
-    tool = kit.Process(kit.TOOL, 'probe')
-    status = tool.wait()
-    answer = kit.probe()
-    kit.check(status == (0 if answer['ulp']['works'] else 1), 'probe ended with %d' % status)
-    text = tool.out.read_text()
-    kit.check(max(map(len, text.splitlines())) <= 80, 'wider than 80 columns:\n' + text)
-    text = ' '.join(text.split())
-    for reason, words in answer['reasons'].items():
-        kit.check(reason in text and words['text'] in text, 'no %s for people' % reason)
-    for cipher, versions in answer['ciphers'].items():
-        kit.check(cipher in text, 'no %s for people' % cipher)
-        for version in ('tls12', 'tls13'):
-            for direction in ('tx', 'rx'):
-                one = versions[version][direction]
-                kit.check(one['works'] or one['reason'] in answer['reasons'], str(one))
-    with open('/dev/full', 'wb') as full:
-        child = subprocess.run([kit.TOOL, 'probe', '--json'], stdout=full, check=False,
-                               stderr=subprocess.DEVNULL, timeout=kit.LIMIT_S)
-    kit.check(child.returncode == 1, 'a full disk went unnoticed')
-
-
 CASES = [('from ktls serve, TLS ' + protocol, functools.partial(from_ktls_serve, protocol))
          for protocol in kit.PROTOCOLS]
 CASES += [(name, functools.partial(answered, *answer)) for name, answer in ANSWERS.items()]
@@ -302,7 +278,6 @@ CASES += [
     ('another version', another_version),
     ('bad command lines', bad_command_lines),
     ('the command itself', the_command_itself),
-    ('ktls probe', probe),
 ]
 
 if __name__ == '__main__':
