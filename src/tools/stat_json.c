@@ -28,6 +28,17 @@ static void free_text(char **text)
 	free(*text);
 }
 
+/* Jansson writes piece by piece, most of them of one byte. */
+static int put_piece(const char *piece, size_t len, void *out)
+{
+	return fwrite_unlocked(piece, 1, len, out) == len ? 0 : -1;
+}
+
+static void put_json(FILE *out, const json_t *json)
+{
+	json_dump_callback(json, put_piece, out, JSON_ENCODE_ANY);
+}
+
 static json_t *number(uint64_t value)
 {
 	return json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value);
@@ -132,15 +143,6 @@ static json_t *json_of_options(const struct ktls_diag_socket *socket)
 		number_if(socket->told & KTLS_DIAG_TOLD_PAYLOAD, socket->tx_max_payload_len));
 }
 
-static json_t *json_of_tls(const struct ktls_diag_socket *socket)
-{
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "tls",
-			 flag_if(socket->told & KTLS_DIAG_TOLD_TLS, socket->tls), "version",
-			 string_if(version_of(socket)), "cipher", string_if(socket->cipher), "tx",
-			 json_of_mode(socket, KTLS_TX), "rx", json_of_mode(socket, KTLS_RX),
-			 "options", json_of_options(socket));
-}
-
 static json_t *json_of_socket(const struct stat_report *report, size_t i)
 {
 	const struct stat_row *row = &report->moment->rows[i];
@@ -148,23 +150,23 @@ static json_t *json_of_socket(const struct stat_report *report, size_t i)
 	const char *namespace = report->moment->places.list[row->place].name;
 	bool told = socket->told & KTLS_DIAG_TOLD_TCP;
 	char cookie[20];
-	json_t *json;
 
 	snprintf(cookie, sizeof(cookie), "%" PRIx64, socket->cookie);
-	json = json_pack("{s:o, s:o, s:o, s:s}", "namespace",
-			 namespace ? strange_string(namespace) : json_null(), "local",
+	return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+			 "s:o, s:s, s:o, s:o}",
+			 "namespace", namespace ? strange_string(namespace) : json_null(), "local",
 			 json_of_address(&socket->local), "peer", json_of_address(&socket->peer),
-			 "state", ktls_diag_state_name(socket->state));
-	json_object_update_new(json, json_of_tls(socket));
-	json_object_update_new(
-		json, json_pack("{s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "receive_queue",
-				number_if(told, socket->tcp_receive_queue), "send_queue",
-				number_if(told, socket->tcp_send_queue), "uid", number(socket->uid),
-				"interface", number_if(socket->ifindex, socket->ifindex), "inode",
-				number(socket->inode), "cookie", cookie, "processes",
-				json_of_owners(report->moment, i), "tcp",
-				report->extended ? json_of_tcp(socket) : json_null()));
-	return json;
+			 "state", ktls_diag_state_name(socket->state), "tls",
+			 flag_if(socket->told & KTLS_DIAG_TOLD_TLS, socket->tls), "version",
+			 string_if(version_of(socket)), "cipher", string_if(socket->cipher), "tx",
+			 json_of_mode(socket, KTLS_TX), "rx", json_of_mode(socket, KTLS_RX),
+			 "options", json_of_options(socket), "receive_queue",
+			 number_if(told, socket->tcp_receive_queue), "send_queue",
+			 number_if(told, socket->tcp_send_queue), "uid", number(socket->uid),
+			 "interface", number_if(socket->ifindex, socket->ifindex), "inode",
+			 number(socket->inode), "cookie", cookie, "processes",
+			 json_of_owners(report->moment, i), "tcp",
+			 report->extended ? json_of_tcp(socket) : json_null());
 }
 
 static int print_sockets(FILE *out, const struct stat_report *report)
@@ -183,7 +185,7 @@ static int print_sockets(FILE *out, const struct stat_report *report)
 		if (!json)
 			return -ENOMEM;
 		fprintf(out, "%s%s", i ? "," : "", indent);
-		json_dumpf(json, out, 0);
+		put_json(out, json);
 	}
 	fprintf(out, "%s]", report->line || !report->moment->n ? "" : "\n  ");
 	return 0;
@@ -301,7 +303,7 @@ int stat_json_print(FILE *out, const struct stat_report *report)
 	json_object_foreach(json, key, value)
 	{
 		fprintf(out, "%s\"%s\": ", report->line ? "" : "\n  ", key);
-		json_dumpf(value, out, JSON_ENCODE_ANY);
+		put_json(out, value);
 		fputs(report->line ? ", " : ",", out);
 	}
 	fputs(report->line ? "" : "\n  ", out);
