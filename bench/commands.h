@@ -14,6 +14,11 @@ int compare_main(int argc, char **argv);
 int limits_main(int argc, char **argv);
 int run_main(int argc, char **argv);
 
+struct bench_figures;
+
+/* What `limits` measures, each run of so much CPU time. */
+void limits_measure(struct bench_figures *figures, unsigned int runs, uint64_t ns);
+
 /* A number from 1 to max, or the program ends. */
 uint64_t bench_number(const char *text, uint64_t max, const char *usage);
 

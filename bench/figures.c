@@ -124,25 +124,56 @@ static bool is_of(const struct bench_figure *figure, const char *workload, const
 	return !strcmp(figure->workload, workload) && (!arm || !strcmp(figure->arm, arm));
 }
 
+/* Whether this column has a name, and something in it: some arm of the workload. */
+static bool is_shown(const struct bench_figures *figures, const struct bench_figure *column)
+{
+	if (!column->heading)
+		return false;
+	for (size_t i = 0; i < figures->n; i++) {
+		const struct bench_figure *figure = &figures->list[i];
+
+		if (figure->n && is_of(figure, column->workload, NULL) && figure->heading &&
+		    !strcmp(figure->heading, column->heading))
+			return true;
+	}
+	return false;
+}
+
+/* From the first figure of an arm on; returns the one behind its last. */
+static const struct bench_figure *print_row(const struct bench_figures *figures,
+					    const struct bench_figure *first, bool heading,
+					    FILE *stream)
+{
+	const struct bench_figure *end = figures->list + figures->n, *at;
+
+	if (heading)
+		fprintf(stream, "%-*s", NAME_LEN, first->workload);
+	else
+		fprintf(stream, "  %-*s", NAME_LEN - 2, first->arm);
+	for (at = first; at < end && is_of(at, first->workload, first->arm); at++) {
+		if (!is_shown(figures, at))
+			continue;
+		if (heading)
+			fprintf(stream, "%*s", CELL_LEN, at->heading);
+		else
+			print_cell(at, stream);
+	}
+	fputc('\n', stream);
+	return at;
+}
+
 void figures_print_tables(const struct bench_figures *figures, FILE *stream)
 {
-	const struct bench_figure *list = figures->list, *end = list + figures->n;
+	const struct bench_figure *at = figures->list, *end = at + figures->n;
 	const char *workload = "";
 
-	while (list < end) {
-		const struct bench_figure *first = list;
-
-		if (!is_of(first, workload, NULL)) {
-			fprintf(stream, "%s%-*s", *workload ? "\n" : "", NAME_LEN, first->workload);
-			for (; list < end && is_of(list, first->workload, first->arm); list++)
-				fprintf(stream, "%*s", CELL_LEN, list->heading);
-			fputc('\n', stream);
-			workload = first->workload;
+	while (at < end) {
+		if (strcmp(at->workload, workload)) {
+			fputs(*workload ? "\n" : "", stream);
+			workload = at->workload;
+			print_row(figures, at, true, stream);
 		}
-		fprintf(stream, "  %-*s", NAME_LEN - 2, first->arm);
-		for (list = first; list < end && is_of(list, workload, first->arm); list++)
-			print_cell(list, stream);
-		fputc('\n', stream);
+		at = print_row(figures, at, false, stream);
 	}
 }
 

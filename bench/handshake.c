@@ -81,7 +81,7 @@ static void compare(const struct bench_options *options, bool rsa)
 		.peer = bench_peer_start(BENCH_PEER_TLS),
 		.user = bench_server(&identity, KTLS_OFFLOAD_NEVER, false),
 		.automatic = bench_server(&identity, KTLS_OFFLOAD_AUTO, false),
-		.rival = rival_new(&identity, false),
+		.rival = rival_new(&identity, false, KTLS_TLS_1_3),
 		.amount = options->amount,
 	};
 	const struct bench_arm arms[] = {

@@ -201,7 +201,7 @@ static void finish(struct ground *ground)
 	close(ground->pair[1]);
 }
 
-static void measure(struct bench_figures *figures, unsigned int runs, uint64_t ns)
+void limits_measure(struct bench_figures *figures, unsigned int runs, uint64_t ns)
 {
 	struct ground ground = { 0 };
 
@@ -249,7 +249,7 @@ int limits_main(int argc, char **argv)
 	}
 	if (optind != argc)
 		return bench_say_usage(usage, false);
-	measure(&figures, (unsigned int)runs, ms * MS);
+	limits_measure(&figures, (unsigned int)runs, ms * MS);
 	if (json)
 		bench_print_json(json_pack("{s:o}", "limits", figures_json(&figures)));
 	else

@@ -186,9 +186,36 @@ static int take(struct visitor *visitor, const struct ktls_event *event)
 				: take_head(visitor, event->data, event->n);
 }
 
+/* A block after the other, of which the bytes do not matter. */
+static int upload(struct visitor *visitor)
+{
+	static const uint8_t block[WIRE_BLOCK_LEN];
+	uint64_t left = visitor->thread->crowd->load->upload - visitor->at;
+
+	return ktls_op_write(&visitor->op, visitor->conn, block,
+			     left < WIRE_BLOCK_LEN ? left : WIRE_BLOCK_LEN,
+			     ktls_deadline_in(TIMEOUT_MS));
+}
+
+static int uploaded(struct visitor *visitor, const struct ktls_event *event)
+{
+	visitor->at += event->n;
+	if (is_counted(visitor->thread))
+		visitor->thread->bytes += event->n;
+	if (visitor->at < visitor->thread->crowd->load->upload)
+		return upload(visitor);
+	visitor->at = 0;
+	visitor->next = take;
+	return ktls_op_receive(&visitor->op, visitor->conn, ktls_deadline_in(TIMEOUT_MS));
+}
+
 static int asked(struct visitor *visitor, const struct ktls_event *event)
 {
 	(void)event;
+	if (visitor->thread->crowd->load->upload) {
+		visitor->next = uploaded;
+		return upload(visitor);
+	}
 	visitor->next = take;
 	return ktls_op_receive(&visitor->op, visitor->conn, ktls_deadline_in(TIMEOUT_MS));
 }
@@ -223,12 +250,16 @@ static int is_due(struct visitor *visitor, const struct ktls_event *event)
 	return begin(visitor);
 }
 
-/* At once without a rate; else at this visitor's next time. */
+/* At once without a rate; else at this visitor's next time, or never. */
 static int wait_for_turn(struct visitor *visitor)
 {
 	const struct load *load = visitor->thread->crowd->load;
 	uint64_t now = clock_ns(CLOCK_MONOTONIC);
 
+	if (load->idle && visitor->was_warm) {
+		visitor->next = is_due;
+		return ktls_op_timer(&visitor->op, visitor->thread->ring, KTLS_FOREVER);
+	}
 	if (!load->rate || !visitor->was_warm) {
 		visitor->due_ns = now;
 		return begin(visitor);
@@ -282,7 +313,9 @@ static void *run_thread(void *context)
 
 	if (load->avoid_cpu >= 0)
 		bench_stay_on(load->avoid_cpu, true);
-	thread->request_len = wire_write_request(thread->request, load->host, load->path);
+	thread->request_len = load->upload
+				      ? wire_write_upload(thread->request, load->host, load->upload)
+				      : wire_write_request(thread->request, load->host, load->path);
 	thread->visitors = calloc(thread->n, sizeof(*thread->visitors));
 	if (!thread->visitors || !thread->request_len)
 		bench_die("no memory, or the path is too long");

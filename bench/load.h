@@ -27,12 +27,14 @@ struct load {
 	bool reconnect;	      /* a connection for each request */
 	bool handshakes_only; /* with reconnect: and no request on it */
 	bool resume;	      /* each but the first with its session */
+	bool idle;	      /* after one answer each they rest */
+	uint64_t upload;      /* bytes of a PUT instead of a GET of path; 0: GET */
 	bool check;	      /* bodies are compared with the pattern (wire.h) */
 };
 
 struct load_result {
 	uint64_t requests; /* answered in the window, or connections made where none is sent */
-	uint64_t bytes;	   /* of bodies, that came in the window */
+	uint64_t bytes;	   /* of bodies, that came, or were taken, in the window */
 	uint64_t wall_ns;
 	uint64_t cpu_ns;	  /* of the client's threads, in the window */
 	struct histogram latency; /* ns from when a request was due to its answer's last byte */

@@ -17,11 +17,21 @@
 #include "figures.h"
 #include "support.h"
 
+enum workload_kind {
+	WORK_BULK,    /* counted in bytes */
+	WORK_REQUEST, /* in requests, or handshakes */
+	WORK_IDLE,    /* in bytes of memory */
+};
+
 struct workload {
 	const char *name;
-	uint64_t size; /* of an answer */
+	enum workload_kind kind;
+	uint64_t size; /* of an answer, or of an upload */
 	unsigned int conns;
 	bool reconnect, handshakes_only, resume; /* as in load.h */
+	bool upload;
+	bool rated; /* at the rate of the plan, else flat out */
+	bool rsa;   /* RSA 2048, else P-256 */
 	enum ktls_protocol protocol;
 };
 
@@ -30,6 +40,7 @@ enum arm_protection {
 	ARM_USER,
 	ARM_KERNEL_TX,
 	ARM_KERNEL,
+	ARM_GNUTLS, /* its own record layer */
 };
 
 struct arm {
@@ -49,18 +60,7 @@ struct stranger {
 	pid_t pid; /* 0: its CPU time is not known */
 };
 
-struct match {
-	const struct workload *workload;
-	const struct arm *arm;		 /* NULL: a stranger */
-	const struct stranger *stranger; /* NULL: an arm */
-	unsigned int slow_us;		 /* as in service.h */
-	struct ktls_config *server, *client;
-	const char *skipped; /* why it cannot be; NULL */
-	bool client_limited; /* in some run: then rates and times are the client's */
-	size_t figures;	     /* the place of its first */
-};
-
-/* What is measured of each, in this order. */
+/* What is measured, in this order. */
 enum metric {
 	METRIC_PER_SERVER_CPU,
 	METRIC_PER_SYSTEM_CPU,
@@ -68,19 +68,42 @@ enum metric {
 	METRIC_MEDIAN,
 	METRIC_P99,
 	METRIC_P9999,
+	METRIC_CALLS,
+	METRIC_INSTRUCTIONS,
+	METRIC_SERVER_MEMORY,
+	METRIC_KERNEL_MEMORY,
 	_METRIC_N,
+};
+
+enum match_limit {
+	MATCH_TEXT_LEN = 256,
+};
+
+struct match {
+	const struct workload *workload;
+	const struct arm *arm;		 /* NULL: a stranger */
+	const struct stranger *stranger; /* NULL: an arm */
+	char note[MATCH_TEXT_LEN];	 /* why there are no figures, or not all; "" */
+	char proof[MATCH_TEXT_LEN];	 /* where the records were protected */
+	bool over;			 /* it cannot be, or has failed */
+	bool client_limited;		 /* in some run: then rates and times are the client's */
+	size_t figures[_METRIC_N];	 /* 1 + the place; 0: there is no such one */
+};
+
+/* What all runs have in common. */
+struct match_rules {
+	uint64_t window_ns;
+	uint64_t rate;	      /* of workloads that have one; requests a second */
+	unsigned int slow_us; /* as in service.h */
 };
 
 const char *match_name(const struct match *match);
 
-/* Makes what a run needs, or says why there can be none. */
-void match_prepare(struct match *match);
-void match_done(struct match *match);
+/* Adds a figure for each metric, without a run; or a note, if it cannot be. */
+void match_prepare(struct match *match, struct bench_figures *figures);
 
-/* Adds a figure for each metric, without a run. */
-void match_add_figures(struct match *match, struct bench_figures *figures);
-
-/* One run of so long; its values are added to the match's figures. */
-void match_run(struct match *match, uint64_t window_ns, struct bench_figures *figures);
+/* One run, in a process of its own: its values are added to the match's figures. One that fails
+ * is over, with a note. */
+void match_run(struct match *match, const struct match_rules *rules, struct bench_figures *figures);
 
 #endif

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "rival_gnutls.h"
 
@@ -18,6 +19,9 @@
 	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:"  \
 	"-MAC-ALL:+AEAD:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+AES-128-CCM:+CHACHA20-" \
 	"POLY1305"
+#define PRIORITY_ONE_1_2                                                                \
+	"NORMAL:-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-MAC-ALL:+AEAD:" \
+	"-CIPHER-ALL:+AES-128-GCM"
 #define PRIORITY_ONE                                                                    \
 	"NORMAL:-VERS-ALL:+VERS-TLS1.3:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:-MAC-ALL:+AEAD:" \
 	"-CIPHER-ALL:+AES-128-GCM"
@@ -34,7 +38,13 @@ enum {
 struct rival {
 	gnutls_certificate_credentials_t certificates;
 	gnutls_priority_t priority;
+	gnutls_datum_t ticket_key;
 };
+
+const char *rival_version(void)
+{
+	return gnutls_check_version(NULL);
+}
 
 /* struct rival_session is GnuTLS's under a name of ours. */
 static gnutls_session_t session_of(struct rival_session *session)
@@ -94,8 +104,10 @@ void rival_free_identity(struct bench_identity *identity)
 	gnutls_free(identity->key);
 }
 
-struct rival *rival_new(const struct bench_identity *identity, bool one_suite)
+struct rival *rival_new(const struct bench_identity *identity, bool one_suite,
+			enum ktls_protocol protocol)
 {
+	const char *one = protocol == KTLS_TLS_1_2 ? PRIORITY_ONE_1_2 : PRIORITY_ONE;
 	const gnutls_datum_t chain = { (unsigned char *)identity->chain,
 				       (unsigned int)identity->chain_len };
 	const gnutls_datum_t key = { (unsigned char *)identity->key,
@@ -108,8 +120,9 @@ struct rival *rival_new(const struct bench_identity *identity, bool one_suite)
 	must(gnutls_certificate_set_x509_key_mem(rival->certificates, &chain, &key,
 						 GNUTLS_X509_FMT_PEM),
 	     "identity");
-	must(gnutls_priority_init(&rival->priority, one_suite ? PRIORITY_ONE : PRIORITY_ALL, NULL),
+	must(gnutls_priority_init(&rival->priority, one_suite ? one : PRIORITY_ALL, NULL),
 	     "priorities");
+	must(gnutls_session_ticket_key_generate(&rival->ticket_key), "ticket key");
 	return rival;
 }
 
@@ -117,6 +130,7 @@ struct rival *rival_free(struct rival *rival)
 {
 	gnutls_certificate_free_credentials(rival->certificates);
 	gnutls_priority_deinit(rival->priority);
+	gnutls_free(rival->ticket_key.data);
 	free(rival);
 	return NULL;
 }
@@ -173,6 +187,65 @@ void rival_write(struct rival_session *session, const void *bytes, size_t len)
 			len -= (size_t)n;
 		}
 	}
+}
+
+/* For a loop */
+
+struct rival_session *rival_begin(struct rival *rival, int fd)
+{
+	gnutls_session_t session;
+	int nonblocking = 1;
+
+	if (ioctl(fd, FIONBIO, &nonblocking))
+		bench_die("making a socket non-blocking");
+	must(gnutls_init(&session, GNUTLS_SERVER | GNUTLS_NO_SIGNAL | GNUTLS_NONBLOCK), "session");
+	must(gnutls_priority_set(session, rival->priority), "session");
+	must(gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, rival->certificates),
+	     "session");
+	must(gnutls_session_ticket_enable_server(session, &rival->ticket_key), "session");
+	gnutls_transport_set_int(session, fd);
+	return (struct rival_session *)(void *)session;
+}
+
+/* A client that goes in the middle of anything has ended. */
+static int condition_of(gnutls_session_t session, ssize_t rc)
+{
+	if (rc == GNUTLS_E_AGAIN || rc == GNUTLS_E_INTERRUPTED)
+		return gnutls_record_get_direction(session) ? KTLS_WANT_WRITE : KTLS_WANT_READ;
+	if (rc < 0 && !gnutls_error_is_fatal((int)rc))
+		return KTLS_WANT_READ;
+	return rc < 0 ? KTLS_EOF : 0;
+}
+
+int rival_try_handshake(struct rival_session *session)
+{
+	return condition_of(session_of(session), gnutls_handshake(session_of(session)));
+}
+
+int rival_try_read(struct rival_session *session, void *bytes, size_t len, size_t *ret_n)
+{
+	ssize_t n = gnutls_record_recv(session_of(session), bytes, len);
+
+	*ret_n = n > 0 ? (size_t)n : 0;
+	return n ? condition_of(session_of(session), n) : KTLS_EOF;
+}
+
+int rival_try_write(struct rival_session *session, const void *bytes, size_t len, size_t *ret_n)
+{
+	ssize_t n = gnutls_record_send(session_of(session), bytes, len);
+
+	*ret_n = n > 0 ? (size_t)n : 0;
+	return condition_of(session_of(session), n);
+}
+
+struct rival_session *rival_end(struct rival_session *session)
+{
+	int fd = gnutls_transport_get_int(session_of(session));
+
+	gnutls_bye(session_of(session), GNUTLS_SHUT_WR);
+	gnutls_deinit(session_of(session));
+	close(fd);
+	return NULL;
 }
 
 /* The cipher alone */

@@ -12,17 +12,32 @@
 struct rival;
 struct rival_session;
 
+/* GnuTLS's. */
+const char *rival_version(void);
+
 /* A certificate signed by itself, with an ECDSA P-256 key or an RSA one of 2048 bits. */
 struct bench_identity rival_make_identity(bool rsa);
 void rival_free_identity(struct bench_identity *identity);
 
-/* A server, with the priorities that the library has: all its suites, or one as bench_server(). */
-struct rival *rival_new(const struct bench_identity *identity, bool one_suite);
+/* A server, with the priorities that the library has: all its suites, or one as bench_server(), of
+ * that protocol. */
+struct rival *rival_new(const struct bench_identity *identity, bool one_suite,
+			enum ktls_protocol protocol);
 struct rival *rival_free(struct rival *rival);
 
 /* A session on the socket after its handshake: on a blocking socket, or on one that it makes
  * non-blocking, waiting in poll(2). */
 struct rival_session *rival_open(struct rival *rival, int fd, bool polling);
+
+/* The same, for a loop: on a non-blocking socket, which is the session's from now on. Each call is
+ * one try: 0, or KTLS_WANT_READ or KTLS_WANT_WRITE, KTLS_EOF (any end), or the program ends. */
+struct rival_session *rival_begin(struct rival *rival, int fd);
+int rival_try_handshake(struct rival_session *session);
+int rival_try_read(struct rival_session *session, void *bytes, size_t len, size_t *ret_n);
+/* What was tried once is to be tried again, as it was. */
+int rival_try_write(struct rival_session *session, const void *bytes, size_t len, size_t *ret_n);
+struct rival_session *rival_end(struct rival_session *session);
+
 /* Sends nothing. */
 struct rival_session *rival_close(struct rival_session *session);
 

@@ -9,16 +9,19 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
+#include "machine.h"
 #include "match.h"
 
 static const char usage[] =
 	"usage: ktls-bench run [-r RUNS] [-t MILLISECONDS] [-w WORKLOAD]... [-a ARM]...\n"
-	"                      [-s NAME=PORT[,PID]]... [--slow-us MICROSECONDS]\n"
+	"                      [-s NAME=PORT[,PID]]... [-R RATE] [--slow-us N]\n"
 	"                      [--json | --list]\n\n"
 	"  -r RUNS          of each, in turn; 5 by default\n"
 	"  -t MILLISECONDS  each lasts; 1000 by default\n"
+	"  -R RATE          requests a second of workloads at a fixed rate; 10000 by default\n"
 	"  -w WORKLOAD      only those whose name begins so\n"
 	"  -a ARM           only those whose name begins so\n"
 	"  -s NAME=PORT,PID one more arm: an HTTPS server on 127.0.0.1 that has files named by\n"
@@ -33,6 +36,8 @@ enum {
 	CHOSEN_MAX = 32,
 	STRANGERS_MAX = 8,
 	LINE_LEN = 79,
+	LIMIT_MS = 20, /* of each run of the limits, which stand beside the figures */
+	RATE = 10000,
 	MS = 1000000,
 };
 
@@ -42,8 +47,7 @@ struct plan {
 	struct stranger strangers[STRANGERS_MAX];
 	size_t n_strangers;
 	unsigned int runs;
-	uint64_t window_ns;
-	unsigned int slow_us;
+	struct match_rules rules;
 	bool json;
 };
 
@@ -75,9 +79,7 @@ static size_t list_matches(const struct plan *plan, struct match **ret_matches)
 		for (const struct arm *arm = arms; arm->name; arm++) {
 			if (is_chosen(arm->name, plan->arms, plan->n_arms))
 				add_match(ret_matches, &n,
-					  (struct match){ .workload = workload,
-							  .arm = arm,
-							  .slow_us = plan->slow_us });
+					  (struct match){ .workload = workload, .arm = arm });
 		}
 		for (size_t s = 0; s < plan->n_strangers; s++)
 			add_match(ret_matches, &n,
@@ -87,54 +89,52 @@ static size_t list_matches(const struct plan *plan, struct match **ret_matches)
 	return n;
 }
 
+/* On a terminal, in a line that goes again. */
+static void show_progress(const struct plan *plan, unsigned int run, size_t turn, size_t n,
+			  const struct match *match)
+{
+	enum {
+		WIDTH = 30,
+	};
+	size_t done = (run * n + turn) * WIDTH / (plan->runs * n);
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	fprintf(stderr, "\r\033[K");
+	if (!match)
+		return;
+	fprintf(stderr, "[%.*s%*s] %u/%u %s %s", (int)done, "##############################",
+		WIDTH - (int)done, "", run + 1, plan->runs, match->workload->name,
+		match_name(match));
+	fflush(stderr);
+}
+
 static void run_all(const struct plan *plan, struct match *matches, size_t n,
 		    struct bench_figures *figures)
 {
-	for (size_t i = 0; i < n; i++) {
-		match_prepare(&matches[i]);
-		if (!matches[i].skipped)
-			match_add_figures(&matches[i], figures);
-	}
+	for (size_t i = 0; i < n; i++)
+		match_prepare(&matches[i], figures);
 	for (unsigned int run = 0; run < plan->runs; run++) {
 		for (size_t turn = 0; turn < n; turn++) {
 			size_t i = run % 2 ? n - 1 - turn : turn;
 
-			if (!matches[i].skipped)
-				match_run(&matches[i], plan->window_ns, figures);
+			show_progress(plan, run, turn, n, &matches[i]);
+			if (!matches[i].over)
+				match_run(&matches[i], &plan->rules, figures);
 		}
 	}
-}
-
-/* What only says how quick the client is goes. */
-static void withdraw(const struct match *match, struct bench_figures *figures)
-{
-	for (unsigned int m = METRIC_RATE; m < _METRIC_N; m++)
-		figures->list[match->figures + m].n = 0;
-}
-
-/* Why it has no figures, or not all; NULL: it has. */
-static const char *note_of(const struct match *match)
-{
-	if (match->skipped)
-		return match->skipped;
-	return match->client_limited ? "no rate and no times: the client was at its limit" : NULL;
-}
-
-static bool is_same(const char *a, const char *b)
-{
-	return a && b && !strcmp(a, b);
+	show_progress(plan, plan->runs, 0, n, NULL);
 }
 
 /* The arms of one workload that have the same note, from the first of them on. */
 static void print_note(const struct match *matches, size_t n)
 {
-	const char *note = note_of(matches);
-	int column = printf("%s: %s:", matches->workload->name, note);
+	int column = printf("%s: %s:", matches->workload->name, matches->note);
 
 	for (size_t i = 0; i < n && matches[i].workload == matches->workload; i++) {
 		const char *name = match_name(&matches[i]);
 
-		if (!is_same(note_of(&matches[i]), note))
+		if (strcmp(matches[i].note, matches->note))
 			continue;
 		if (column + 1 + (int)strlen(name) > LINE_LEN)
 			column = printf("\n ") - 1;
@@ -147,56 +147,64 @@ static void print_notes(const struct match *matches, size_t n)
 {
 	printf("\n");
 	for (size_t i = 0; i < n; i++) {
-		bool told = !note_of(&matches[i]);
+		bool told = !matches[i].note[0];
 
 		for (size_t j = i; j-- && matches[j].workload == matches[i].workload && !told;)
-			told = is_same(note_of(&matches[j]), note_of(&matches[i]));
+			told = !strcmp(matches[j].note, matches[i].note);
 		if (!told)
 			print_note(&matches[i], n - i);
 	}
 }
 
-static json_t *json_of_notes(const struct match *matches, size_t n)
+/* Of each that has one: its notes, or where its records were protected. */
+static json_t *json_of_texts(const struct match *matches, size_t n, bool proofs)
 {
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < n; i++)
-		if (note_of(&matches[i]))
+	for (size_t i = 0; i < n; i++) {
+		const char *text = proofs ? matches[i].proof : matches[i].note;
+
+		if (*text)
 			json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "workload",
 							      matches[i].workload->name, "arm",
-							      match_name(&matches[i]), "note",
-							      note_of(&matches[i])));
+							      match_name(&matches[i]),
+							      proofs ? "text" : "note", text));
+	}
 	return list;
 }
 
 static void tell(const struct plan *plan, const struct match *matches, size_t n,
-		 const struct bench_figures *figures)
+		 const struct bench_figures *figures, const struct bench_figures *limits)
 {
-	if (plan->json) {
-		bench_print_json(json_pack("{s:o, s:o}", "figures", figures_json(figures), "notes",
-					   json_of_notes(matches, n)));
+	if (!plan->json) {
+		machine_print(stdout);
+		printf("\n");
+		figures_print_tables(figures, stdout);
+		print_notes(matches, n);
 		return;
 	}
-	figures_print_tables(figures, stdout);
-	print_notes(matches, n);
+	bench_print_json(json_pack(
+		"{s:i, s:o, s:{s:i, s:I, s:I}, s:o, s:o, s:o, s:o}", "version", 1, "machine",
+		machine_json(), "settings", "runs", (int)plan->runs, "window_ms",
+		(json_int_t)(plan->rules.window_ns / MS), "rate", (json_int_t)plan->rules.rate,
+		"limits", figures_json(limits), "figures", figures_json(figures), "notes",
+		json_of_texts(matches, n, false), "proofs", json_of_texts(matches, n, true)));
 }
 
 static int compare(const struct plan *plan)
 {
-	struct bench_figures figures = { 0 };
+	struct bench_figures figures = { 0 }, limits = { 0 };
 	struct match *matches;
 	size_t n = list_matches(plan, &matches);
 
 	if (!n)
 		bench_die("no workload, or no arm, has such a name; see --list");
+	if (plan->json)
+		limits_measure(&limits, plan->runs, LIMIT_MS * (uint64_t)MS);
 	run_all(plan, matches, n, &figures);
-	for (size_t i = 0; i < n; i++)
-		if (matches[i].client_limited)
-			withdraw(&matches[i], &figures);
-	tell(plan, matches, n, &figures);
-	for (size_t i = 0; i < n; i++)
-		match_done(&matches[i]);
+	tell(plan, matches, n, &figures, &limits);
 	free(matches);
+	figures_done(&limits);
 	figures_done(&figures);
 	return 0;
 }
@@ -245,14 +253,16 @@ int run_main(int argc, char **argv)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
-	static struct plan plan = { .runs = 5, .window_ns = 1000 * (uint64_t)MS };
+	static struct plan plan = { .runs = 5, .rules = { 1000 * (uint64_t)MS, RATE } };
 	int option;
 
-	while ((option = getopt_long(argc, argv, "r:t:w:a:s:h", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "r:t:w:a:s:R:h", long_options, NULL)) != -1) {
 		if (option == 'r')
 			plan.runs = (unsigned int)bench_number(optarg, BENCH_RUNS_MAX, usage);
 		else if (option == 't')
-			plan.window_ns = bench_number(optarg, 3600000, usage) * MS;
+			plan.rules.window_ns = bench_number(optarg, 3600000, usage) * MS;
+		else if (option == 'R')
+			plan.rules.rate = bench_number(optarg, 100000000, usage);
 		else if (option == 'w')
 			choose(plan.workloads, &plan.n_workloads, optarg);
 		else if (option == 'a')
@@ -260,7 +270,7 @@ int run_main(int argc, char **argv)
 		else if (option == 's')
 			add_stranger(&plan, optarg);
 		else if (option == 'S')
-			plan.slow_us = (unsigned int)bench_number(optarg, 1000000, usage);
+			plan.rules.slow_us = (unsigned int)bench_number(optarg, 1000000, usage);
 		else if (option == 'j')
 			plan.json = true;
 		else if (option == 'l')

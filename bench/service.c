@@ -3,6 +3,7 @@
 /* The process of a server; see service.h. */
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +53,13 @@ uint64_t service_piece(bool file, uint64_t at, uint64_t left, uint64_t *ret_offs
 	return left < len - *ret_offset ? left : len - *ret_offset;
 }
 
+bool service_rest(int r)
+{
+	if (r == KTLS_TIMEDOUT)
+		malloc_trim(0);
+	return r != KTLS_TIMEDOUT;
+}
+
 /* In one sleep, for each wakes up late. */
 void service_slow(const struct service *service, uint64_t bytes)
 {
@@ -66,29 +74,24 @@ void service_slow(const struct service *service, uint64_t bytes)
 
 struct service_process service_start(const struct service *service, int cpu)
 {
-	struct ktls_address here = { .family = AF_INET, .bytes = { 127, 0, 0, 1 } };
 	const struct service_body *body = body_of_all();
 	struct service_process process;
-	struct ktls_listener *listener;
+	int fd = bench_listen(&process.port);
 
-	bench_must(ktls_listener_new(&listener, service->config, &here, -1, 0), "listening",
-		   ktls_config_error(service->config));
-	bench_must(ktls_listener_get_address(listener, &here), "listening", NULL);
-	process.port = here.port;
 	fflush(NULL);
 	process.pid = fork();
 	if (process.pid < 0)
 		bench_die("fork: %s", strerror(errno));
 	if (process.pid) {
-		ktls_listener_free(listener);
+		close(fd);
 		return process;
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (cpu >= 0)
 		bench_stay_on(cpu, false);
 	if (service->ring)
-		service_ring(service, listener, body);
-	service_poll(service, listener, body);
+		service_ring(service, fd, body);
+	service_poll(service, fd, body);
 }
 
 void service_stop(struct service_process *process)

@@ -4,10 +4,12 @@
 
 /*
  * A server of the harness's own, in a process of its own with one thread: answers GET /N with N
- * bytes of the pattern, over kept connections, by one of the ways that the library has.
+ * bytes of the pattern, and takes PUT /N, over kept connections (wire.h), by one of the ways that
+ * the library has, or by GnuTLS alone.
  *
  *   service.c       the process, and what both loops need
- *   service_poll.c  a loop around ktls_poll(), with ktls_conn_write() or ktls_conn_sendfile()
+ *   service_poll.c  a loop around ktls_poll(), with ktls_conn_write() or ktls_conn_sendfile(), or
+ *                   with GnuTLS's record layer
  *   service_ring.c  a ring, with ktls_op_write() or ktls_op_sendfile()
  */
 
@@ -20,11 +22,15 @@
 enum service_limit {
 	SERVICE_CONNS_MAX = 1000, /* of the loop around ktls_poll() */
 	SERVICE_FILE_LEN = 64 << 20,
+	SERVICE_REST_MS = 50,	    /* without an event */
 	SERVICE_RECORD_LEN = 16384, /* of a full record: what is slept for */
 };
 
+struct rival;
+
 struct service {
-	struct ktls_config *config; /* a server's */
+	struct ktls_config *config; /* a server's; or */
+	struct rival *rival;	    /* GnuTLS alone, if not NULL */
 	bool ring;
 	bool file;	      /* by sendfile, else from memory */
 	unsigned int slow_us; /* slept for each record's worth that is sent; to test comparisons */
@@ -50,13 +56,17 @@ struct service_body {
 /* How much of what is left can be sent at once from `at` on, and from where. */
 uint64_t service_piece(bool file, uint64_t at, uint64_t left, uint64_t *ret_offset);
 
+/* With what a wait of at most SERVICE_REST_MS answered: gives back what the allocator kept of a
+ * crowd's handshakes, and says whether the next wait is to be such a one. */
+bool service_rest(int r);
+
 /* Sleeps for so many bytes, if the service is to be slow. */
 void service_slow(const struct service *service, uint64_t bytes);
 
 /* Do not return. */
-_Noreturn void service_poll(const struct service *service, struct ktls_listener *listener,
+_Noreturn void service_poll(const struct service *service, int listening_fd,
 			    const struct service_body *body);
-_Noreturn void service_ring(const struct service *service, struct ktls_listener *listener,
+_Noreturn void service_ring(const struct service *service, int listening_fd,
 			    const struct service_body *body);
 
 #endif

@@ -27,7 +27,8 @@ struct client {
 	char head[WIRE_HEAD_MAX];
 	size_t head_n;
 	struct iovec iov[PIECES];
-	uint64_t at, size;
+	struct wire_request request;
+	uint64_t at; /* of the body, whichever way it goes */
 };
 
 static int leave(struct client *client, const struct ktls_event *event)
@@ -59,7 +60,7 @@ static int ask(struct client *client, const struct ktls_event *event)
 static int send_body(struct client *client, const struct ktls_event *event)
 {
 	uint64_t offset, len = service_piece(client->service->file, client->at,
-					     client->size - client->at, &offset);
+					     client->request.size - client->at, &offset);
 
 	if (!len)
 		return ask(client, event);
@@ -75,15 +76,15 @@ static int send_body(struct client *client, const struct ktls_event *event)
 
 static int answer(struct client *client)
 {
-	uint64_t offset, len;
+	uint64_t offset, len, size = client->request.upload ? 0 : client->request.size;
 	int pieces = 1;
 
-	client->head_n = wire_write_answer(client->head, client->size);
+	client->head_n = wire_write_answer(client->head, size);
 	client->iov[0] = (struct iovec){ client->head, client->head_n };
-	client->at = 0;
+	client->at = client->request.size - size;
 	client->next = send_body;
-	if (!client->service->file) {
-		len = service_piece(false, 0, client->size, &offset);
+	if (!client->service->file && size) {
+		len = service_piece(false, 0, size, &offset);
 		client->iov[pieces++] = (struct iovec){ (void *)client->body->block, len };
 		client->at = len;
 	}
@@ -92,21 +93,37 @@ static int answer(struct client *client)
 			      ktls_deadline_in(TIMEOUT_MS));
 }
 
+/* An upload's bytes are thrown away. */
+static int take_body(struct client *client, const struct ktls_event *event)
+{
+	if (event->n > client->request.size - client->at)
+		return -EBADMSG;
+	client->at += event->n;
+	if (client->at == client->request.size)
+		return answer(client);
+	client->next = take_body;
+	return ktls_op_receive(&client->op, client->conn, KTLS_FOREVER);
+}
+
 static int take_request(struct client *client, const struct ktls_event *event)
 {
-	size_t len;
+	size_t room = sizeof(client->head) - client->head_n, n = event->n < room ? event->n : room;
+	struct ktls_event rest = *event;
+	size_t before = client->head_n;
 	int r;
 
-	if (event->n > sizeof(client->head) - client->head_n)
-		return -EBADMSG;
-	memcpy(client->head + client->head_n, event->data, event->n);
-	client->head_n += event->n;
-	r = wire_read_request(client->head, client->head_n, &len, &client->size);
+	memcpy(client->head + before, event->data, n);
+	client->head_n += n;
+	r = wire_read_request(client->head, client->head_n, &client->request);
 	if (r < 0)
 		return r;
-	if (!r)
+	if (r)
+		return ktls_op_receive(&client->op, client->conn, KTLS_FOREVER);
+	if (!client->request.upload)
 		return answer(client);
-	return ktls_op_receive(&client->op, client->conn, KTLS_FOREVER);
+	client->at = 0;
+	rest.n = event->n - (client->request.len - before);
+	return take_body(client, &rest);
 }
 
 static void welcome(struct ktls_conn *conn, const struct service *service,
@@ -135,20 +152,28 @@ static void go_on(const struct ktls_event *event)
 		leave(client, event);
 }
 
-_Noreturn void service_ring(const struct service *service, struct ktls_listener *listener,
+_Noreturn void service_ring(const struct service *service, int listening_fd,
 			    const struct service_body *body)
 {
 	const struct ktls_ring_options options = { .conns = CONNS };
 	struct ktls_op accepting = { .user = NULL };
 	struct ktls_event events[EVENTS];
+	struct ktls_listener *listener;
 	struct ktls_ring *ring;
+	bool busy = true;
 	size_t n;
+	int r;
 
+	bench_must(ktls_listener_new_fd(&listener, service->config, listening_fd), "listening",
+		   ktls_config_error(service->config));
 	bench_must(ktls_ring_new(&ring, &options, sizeof(options)), "making a ring",
 		   ktls_ring_error());
 	bench_must(ktls_op_accept(&accepting, ring, listener), "accepting", NULL);
 	for (;;) {
-		bench_must(ktls_ring_wait(ring, KTLS_FOREVER, events, EVENTS, &n), "waiting", NULL);
+		r = ktls_ring_wait(ring, busy ? ktls_deadline_in(SERVICE_REST_MS) : KTLS_FOREVER,
+				   events, EVENTS, &n);
+		bench_must(r < 0 ? r : 0, "waiting", NULL);
+		busy = service_rest(r);
 		for (size_t i = 0; i < n; i++) {
 			if (events[i].op != &accepting)
 				go_on(&events[i]);

@@ -25,7 +25,7 @@
 
 enum {
 	DRAIN_LEN = 1 << 20,
-	BACKLOG = 16,
+	BACKLOG = 4096,
 };
 
 void bench_die(const char *format, ...)
@@ -261,6 +261,15 @@ static int listen_on_loopback(struct sockaddr_in *ret_address)
 	    getsockname(fd, (struct sockaddr *)&address, &len))
 		bench_die("listening on loopback: %s", strerror(errno));
 	*ret_address = address;
+	return fd;
+}
+
+int bench_listen(uint16_t *ret_port)
+{
+	struct sockaddr_in address;
+	int fd = listen_on_loopback(&address);
+
+	*ret_port = ntohs(address.sin_port);
 	return fd;
 }
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
-/* See usage.h; proc(5). */
+/* See usage.h; proc(5), perf_event_open(2). */
 
 #include <errno.h>
+#include <linux/perf_event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,35 +17,134 @@
 enum {
 	NS = 1000000000,
 	PATH_LEN = 64,
-	DEPTH_MAX = 4, /* of children of children */
+	DEPTH_MAX = 4,	   /* of children of children */
+	COUNTERS_MAX = 64, /* threads that are counted */
+	LINE_LEN = 256,
 };
 
-static uint64_t process_ns(pid_t pid)
+enum kind {
+	KIND_CALLS,
+	KIND_INSTRUCTIONS,
+	KIND_N,
+};
+
+struct usage_watch {
+	pid_t pid;
+	int fds[KIND_N][COUNTERS_MAX];
+	size_t n[KIND_N];
+};
+
+/* -- What perf counts -- */
+
+/* The number of raw_syscalls:sys_enter; 0: it cannot be known. */
+static uint64_t call_event(void)
+{
+	static const char *const paths[] = {
+		"/sys/kernel/tracing/events/raw_syscalls/sys_enter/id",
+		"/sys/kernel/debug/tracing/events/raw_syscalls/sys_enter/id",
+	};
+	unsigned long long id = 0;
+
+	for (size_t i = 0; i < 2 && !id; i++) {
+		FILE *file = fopen(paths[i], "re");
+
+		if (file && fscanf(file, "%llu", &id) != 1)
+			id = 0;
+		if (file)
+			fclose(file);
+	}
+	return id;
+}
+
+static int open_counter(enum kind kind, pid_t thread)
+{
+	struct perf_event_attr attr = {
+		.size = sizeof(attr),
+		.type = kind == KIND_CALLS ? PERF_TYPE_TRACEPOINT : PERF_TYPE_HARDWARE,
+		.config = kind == KIND_CALLS ? call_event() : PERF_COUNT_HW_INSTRUCTIONS,
+		.inherit = 1,
+	};
+
+	if (kind == KIND_CALLS && !attr.config)
+		return -1;
+	return (int)syscall(SYS_perf_event_open, &attr, thread, -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+/* Calls f with every thread of the process and of its children. One of which a list speaks may have
+ * gone. */
+static void each_thread(pid_t pid, int depth, void (*f)(pid_t thread, void *context), void *context)
+{
+	char path[PATH_LEN];
+	FILE *file;
+	int child;
+
+	f(pid, context);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+	file = depth < DEPTH_MAX ? fopen(path, "re") : NULL;
+	if (!file)
+		return;
+	while (fscanf(file, "%d", &child) == 1)
+		each_thread(child, depth + 1, f, context);
+	fclose(file);
+}
+
+static void watch_thread(pid_t thread, void *context)
+{
+	struct usage_watch *watch = context;
+
+	for (enum kind kind = 0; kind < KIND_N; kind++) {
+		int fd = watch->n[kind] < COUNTERS_MAX ? open_counter(kind, thread) : -1;
+
+		if (fd >= 0)
+			watch->fds[kind][watch->n[kind]++] = fd;
+	}
+}
+
+struct usage_watch *usage_watch_new(pid_t pid)
+{
+	struct usage_watch *watch = calloc(1, sizeof(*watch));
+
+	if (!watch)
+		bench_die("no memory");
+	watch->pid = pid;
+	if (pid)
+		each_thread(pid, 0, watch_thread, watch);
+	return watch;
+}
+
+struct usage_watch *usage_watch_free(struct usage_watch *watch)
+{
+	for (enum kind kind = 0; kind < KIND_N; kind++) {
+		for (size_t i = 0; i < watch->n[kind]; i++)
+			close(watch->fds[kind][i]);
+	}
+	free(watch);
+	return NULL;
+}
+
+static uint64_t counted(const struct usage_watch *watch, enum kind kind)
+{
+	uint64_t sum = 0, one;
+
+	for (size_t i = 0; i < watch->n[kind]; i++) {
+		if (read(watch->fds[kind][i], &one, sizeof(one)) != sizeof(one))
+			return USAGE_UNKNOWN;
+		sum += one;
+	}
+	return watch->n[kind] ? sum : USAGE_UNKNOWN;
+}
+
+/* -- Time -- */
+
+static void add_time(pid_t pid, void *context)
 {
 	struct timespec spent;
+	uint64_t *sum = context;
 	clockid_t clock;
 
 	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &spent))
 		bench_die("the server's process %d has gone", (int)pid);
-	return (uint64_t)spent.tv_sec * NS + (uint64_t)spent.tv_nsec;
-}
-
-/* A child of which the list speaks may have gone; then its time is in no clock. */
-static uint64_t with_children(pid_t pid, int depth)
-{
-	char path[PATH_LEN];
-	uint64_t sum = process_ns(pid);
-	FILE *file;
-	int child;
-
-	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
-	file = depth < DEPTH_MAX ? fopen(path, "re") : NULL;
-	if (!file)
-		return sum;
-	while (fscanf(file, "%d", &child) == 1)
-		sum += with_children(child, depth + 1);
-	fclose(file);
-	return sum;
+	*sum += (uint64_t)spent.tv_sec * NS + (uint64_t)spent.tv_nsec;
 }
 
 /* user nice system idle iowait irq softirq steal: the host's share is not this system's work. */
@@ -61,12 +162,86 @@ static uint64_t system_ns(void)
 	return (user + nice + system + irq + softirq) * (NS / (uint64_t)sysconf(_SC_CLK_TCK));
 }
 
-struct usage usage_take(pid_t pid)
+struct usage usage_take(const struct usage_watch *watch)
 {
-	return (struct usage){ pid ? with_children(pid, 0) : 0, system_ns() };
+	struct usage usage = { .system_ns = system_ns() };
+
+	if (watch->pid)
+		each_thread(watch->pid, 0, add_time, &usage.process_ns);
+	usage.calls = counted(watch, KIND_CALLS);
+	usage.instructions = counted(watch, KIND_INSTRUCTIONS);
+	return usage;
+}
+
+static uint64_t between(uint64_t begin, uint64_t end)
+{
+	return begin == USAGE_UNKNOWN || end == USAGE_UNKNOWN ? USAGE_UNKNOWN : end - begin;
 }
 
 struct usage usage_between(struct usage begin, struct usage end)
 {
-	return (struct usage){ end.process_ns - begin.process_ns, end.system_ns - begin.system_ns };
+	return (struct usage){
+		.process_ns = between(begin.process_ns, end.process_ns),
+		.system_ns = between(begin.system_ns, end.system_ns),
+		.calls = between(begin.calls, end.calls),
+		.instructions = between(begin.instructions, end.instructions),
+	};
+}
+
+/* -- Memory -- */
+
+/* The number behind `label` in a file of lines, in KiB; 0: it is not there. */
+static uint64_t kib_of(const char *path, const char *label)
+{
+	char line[LINE_LEN];
+	FILE *file = fopen(path, "re");
+	unsigned long long kib = 0;
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, label, strlen(label)) &&
+		    sscanf(line + strlen(label), "%llu", &kib) == 1)
+			break;
+	}
+	if (file)
+		fclose(file);
+	return kib;
+}
+
+static void add_memory(pid_t pid, void *context)
+{
+	char path[PATH_LEN];
+	uint64_t *sum = context;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	*sum += kib_of(path, "RssAnon:") * 1024;
+}
+
+uint64_t usage_process_memory(pid_t pid)
+{
+	uint64_t sum = 0;
+
+	each_thread(pid, 0, add_memory, &sum);
+	return sum;
+}
+
+/* "TCP: inuse 5 orphan 0 tw 0 alloc 7 mem 3", in pages. */
+static uint64_t socket_memory(void)
+{
+	unsigned long long pages = 0;
+	char line[LINE_LEN];
+	FILE *file = fopen("/proc/net/sockstat", "re");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "TCP: inuse %*d orphan %*d tw %*d alloc %*d mem %llu", &pages) ==
+		    1)
+			break;
+	}
+	if (file)
+		fclose(file);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+uint64_t usage_kernel_memory(void)
+{
+	return kib_of("/proc/meminfo", "Slab:") * 1024 + socket_memory();
 }

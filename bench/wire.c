@@ -25,9 +25,10 @@ static int find_head(const char *bytes, size_t n, size_t *ret_len)
 	return n < WIRE_HEAD_MAX ? 1 : -EBADMSG;
 }
 
-int wire_read_request(const char *bytes, size_t n, size_t *ret_len, uint64_t *ret_size)
+int wire_read_request(const char *bytes, size_t n, struct wire_request *ret_request)
 {
-	static const char begin[] = "GET /";
+	static const char get[] = "GET /", put[] = "PUT /";
+	const char *number = bytes + sizeof(get) - 1;
 	char *end;
 	uint64_t size;
 	size_t len;
@@ -35,14 +36,14 @@ int wire_read_request(const char *bytes, size_t n, size_t *ret_len, uint64_t *re
 
 	if (r)
 		return r;
-	if (len < sizeof(begin) || memcmp(bytes, begin, sizeof(begin) - 1))
+	if (len < sizeof(get) ||
+	    (memcmp(bytes, get, sizeof(get) - 1) && memcmp(bytes, put, sizeof(put) - 1)))
 		return -EBADMSG;
 	/* The head's end is no digit, so that it ends there at the latest. */
-	size = strtoull(bytes + sizeof(begin) - 1, &end, 10);
-	if (end == bytes + sizeof(begin) - 1 || *end != ' ')
+	size = strtoull(number, &end, 10);
+	if (end == number || *end != ' ')
 		return -EBADMSG;
-	*ret_len = len;
-	*ret_size = size;
+	*ret_request = (struct wire_request){ len, size, *bytes == 'P' };
 	return 0;
 }
 
@@ -71,6 +72,15 @@ int wire_read_answer(const char *bytes, size_t n, size_t *ret_len, uint64_t *ret
 size_t wire_write_request(char *head, const char *host, const char *path)
 {
 	int n = snprintf(head, WIRE_HEAD_MAX, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, host);
+
+	return n < WIRE_HEAD_MAX ? (size_t)n : 0;
+}
+
+size_t wire_write_upload(char *head, const char *host, uint64_t size)
+{
+	int n = snprintf(head, WIRE_HEAD_MAX,
+			 "PUT /%llu HTTP/1.1\r\nHost: %s\r\nContent-Length: %llu\r\n\r\n",
+			 (unsigned long long)size, host, (unsigned long long)size);
 
 	return n < WIRE_HEAD_MAX ? (size_t)n : 0;
 }

@@ -94,7 +94,7 @@ int main(int argc, char **argv)
 	bench = (struct write_bench){
 		.peer = bench_peer_start(BENCH_PEER_TLS),
 		.server = bench_server(&identity, KTLS_OFFLOAD_NEVER, true),
-		.rival = rival_new(&identity, true),
+		.rival = rival_new(&identity, true, KTLS_TLS_1_3),
 		.amount = options.amount * MIB,
 		.size = options.size,
 	};

@@ -41,6 +41,7 @@ FENCES = {
     r'linux/tls\.h': ['ktls/', 'bench/bare_kernel.c'],
     r'jansson\.h': ['src/tools/', 'bench/'],
     r'(ini|llhttp|http_parser|seccomp)\.h': ['src/tools/'],
+    r'linux/perf_event\.h': ['bench/usage.c'],
     r'linux/.*|asm/.*|asm-generic/.*': ['ktls/', 'uring/', 'src/', 'src/tools/'],
 }
 

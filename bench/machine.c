@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+
+/* See machine.h. */
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <ktls/ktls.h>
+
+#include "machine.h"
+#include "rival_gnutls.h"
+
+enum {
+	LINE_LEN = 1024,
+};
+
+static void set_text(json_t *facts, const char *name, const char *text)
+{
+	if (text && *text)
+		json_object_set_new(facts, name, json_string(text));
+}
+
+/* The first line of a file, or of what begins so in it, from behind `label` on. */
+static void set_line(json_t *facts, const char *name, const char *path, const char *label)
+{
+	char line[LINE_LEN];
+	FILE *file = fopen(path, "re");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		char *text = line + strlen(label);
+
+		if (strncmp(line, label, strlen(label)))
+			continue;
+		text += strspn(text, " \t:");
+		text[strcspn(text, "\n")] = '\0';
+		set_text(facts, name, text);
+		break;
+	}
+	if (file)
+		fclose(file);
+}
+
+/* What each of /sys/devices/system/cpu/vulnerabilities says costs time here. */
+static void set_mitigations(json_t *facts)
+{
+	static const char *const names[] = { "meltdown",	  "spectre_v1", "spectre_v2",
+					     "spec_store_bypass", "mds",	"retbleed" };
+	json_t *list = json_object();
+	char path[LINE_LEN];
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/vulnerabilities/%s",
+			 names[i]);
+		set_line(list, names[i], path, "");
+	}
+	if (json_object_size(list))
+		json_object_set(facts, "mitigations", list);
+	json_decref(list);
+}
+
+/* Which of the kernel's drivers has the cipher of the measurements. */
+static void set_driver(json_t *facts)
+{
+	(void)facts;
+}
+
+json_t *machine_json(void)
+{
+	json_t *facts = json_object();
+	struct utsname system;
+
+	if (!uname(&system)) {
+		set_text(facts, "kernel", system.release);
+		set_text(facts, "architecture", system.machine);
+	}
+	set_line(facts, "cpu", "/proc/cpuinfo", "model name");
+	json_object_set_new(facts, "cpus", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
+	set_mitigations(facts);
+	set_driver(facts);
+	set_line(facts, "loopback_mtu", "/sys/class/net/lo/mtu", "");
+	set_line(facts, "tcp_notsent_lowat", "/proc/sys/net/ipv4/tcp_notsent_lowat", "");
+	set_text(facts, "libktls", ktls_version());
+	set_text(facts, "gnutls", rival_version());
+	return facts;
+}
+
+void machine_print(FILE *stream)
+{
+	json_t *facts = machine_json(), *value;
+	const char *name;
+
+	json_object_foreach(facts, name, value)
+	{
+		if (json_is_string(value))
+			fprintf(stream, "%-18s %s\n", name, json_string_value(value));
+		else if (json_is_integer(value))
+			fprintf(stream, "%-18s %lld\n", name, (long long)json_integer_value(value));
+	}
+	json_decref(facts);
+}
