@@ -211,8 +211,8 @@ struct party {
 	struct ktls_config *client;
 	struct service service;
 	struct service_process process;
-	pid_t pid; /* of the server, wherever from */
-	uint64_t server_memory, kernel_memory;
+	pid_t pid;			      /* of the server, wherever from */
+	int64_t server_memory, kernel_memory; /* before, then the difference */
 	struct usage_watch *watch;
 	struct usage usage, spent;
 	struct ktls_counters counters;
@@ -293,8 +293,8 @@ static void end_window(void *context)
 	struct party *party = context;
 
 	party->spent = usage_between(party->usage, usage_take(party->watch));
-	party->server_memory = usage_process_memory(party->pid) - party->server_memory;
-	party->kernel_memory = usage_kernel_memory() - party->kernel_memory;
+	party->server_memory = (int64_t)usage_process_memory(party->pid) - party->server_memory;
+	party->kernel_memory = (int64_t)usage_kernel_memory() - party->kernel_memory;
 	usage_watch_free(party->watch);
 }
 
@@ -390,8 +390,8 @@ static void measure(const struct match *match, const struct match_rules *rules,
 	load.config = make_config(KTLS_CLIENT, match, NULL);
 	start_server(&party, match, rules, cpu);
 	load.port = party.process.port;
-	party.server_memory = usage_process_memory(party.pid);
-	party.kernel_memory = usage_kernel_memory();
+	party.server_memory = (int64_t)usage_process_memory(party.pid);
+	party.kernel_memory = (int64_t)usage_kernel_memory();
 	load_run(&load, &hooks, &result);
 	outcome->client_limited = is_client_limited(&load, &result, &party.spent);
 	if (workload->kind == WORK_IDLE) {
