@@ -119,6 +119,13 @@ static int closed(struct visitor *visitor, const struct ktls_event *event)
 	return wait_for_turn(visitor);
 }
 
+static void is_at_work(struct visitor *visitor)
+{
+	if (!visitor->was_warm)
+		atomic_fetch_add(&visitor->thread->crowd->warm, 1);
+	visitor->was_warm = true;
+}
+
 static int done(struct visitor *visitor)
 {
 	struct thread *thread = visitor->thread;
@@ -128,9 +135,7 @@ static int done(struct visitor *visitor)
 		thread->requests++;
 		histogram_add(&thread->latency, clock_ns(CLOCK_MONOTONIC) - visitor->due_ns);
 	}
-	if (!visitor->was_warm)
-		atomic_fetch_add(&thread->crowd->warm, 1);
-	visitor->was_warm = true;
+	is_at_work(visitor);
 	if (!load->reconnect)
 		return wait_for_turn(visitor);
 	visitor->next = closed;
@@ -177,6 +182,7 @@ static int take_head(struct visitor *visitor, const uint8_t *bytes, size_t n)
 	if (r)
 		return ktls_op_receive(&visitor->op, visitor->conn, ktls_deadline_in(TIMEOUT_MS));
 	visitor->in_body = true;
+	is_at_work(visitor);
 	return take_body(visitor, bytes + (len - before), n - (len - before));
 }
 
@@ -199,6 +205,7 @@ static int upload(struct visitor *visitor)
 
 static int uploaded(struct visitor *visitor, const struct ktls_event *event)
 {
+	is_at_work(visitor);
 	visitor->at += event->n;
 	if (is_counted(visitor->thread))
 		visitor->thread->bytes += event->n;

@@ -495,7 +495,7 @@ void match_run(struct match *match, const struct match_rules *rules, struct benc
 	if (n == sizeof(outcome) && !status) {
 		keep_outcome(match, &outcome, figures);
 	} else {
-		match->over = true;
+		match->over = match->failed = true;
 		keep_complaint(match, complaints[0]);
 	}
 	close(answer[0]);

@@ -85,9 +85,10 @@ struct match {
 	const struct stranger *stranger; /* NULL: an arm */
 	char note[MATCH_TEXT_LEN];	 /* why there are no figures, or not all; "" */
 	char proof[MATCH_TEXT_LEN];	 /* where the records were protected */
-	bool over;			 /* it cannot be, or has failed */
-	bool client_limited;		 /* in some run: then rates and times are the client's */
-	size_t figures[_METRIC_N];	 /* 1 + the place; 0: there is no such one */
+	bool over;			 /* it cannot be, or has failed: */
+	bool failed;
+	bool client_limited;	   /* in some run: then rates and times are the client's */
+	size_t figures[_METRIC_N]; /* 1 + the place; 0: there is no such one */
 };
 
 /* What all runs have in common. */

@@ -30,7 +30,8 @@ static const char usage[] =
 	"for\n"
 	"                   each record of 16 KiB that they send\n"
 	"  --json           for programs: every run\n"
-	"  --list           the names of workloads and arms\n";
+	"  --list           the names of workloads and arms\n\n"
+	"The exit status is 1 if a run failed; the others are told all the same.\n";
 
 enum {
 	CHOSEN_MAX = 32,
@@ -196,6 +197,7 @@ static int compare(const struct plan *plan)
 	struct bench_figures figures = { 0 }, limits = { 0 };
 	struct match *matches;
 	size_t n = list_matches(plan, &matches);
+	bool failed = false;
 
 	if (!n)
 		bench_die("no workload, or no arm, has such a name; see --list");
@@ -203,10 +205,12 @@ static int compare(const struct plan *plan)
 		limits_measure(&limits, plan->runs, LIMIT_MS * (uint64_t)MS);
 	run_all(plan, matches, n, &figures);
 	tell(plan, matches, n, &figures, &limits);
+	for (size_t i = 0; i < n; i++)
+		failed |= matches[i].failed;
 	free(matches);
 	figures_done(&limits);
 	figures_done(&figures);
-	return 0;
+	return failed;
 }
 
 static int list_names(void)
