@@ -175,10 +175,31 @@ static unsigned int reason_of(int fd, int error, enum attempt attempt,
 		return KTLS_REASON_ULP_BUSY;
 	case EINVAL:
 		/* The form is right, by kern_prepare(): so the kernel does not know the version or
-		 * the cipher, unless the socket's other key forbids it. */
+		 * the cipher, unless the socket's other key forbids it; or, of the ULP, PSP. */
 		if (attempt == ATTEMPT_KEY && !keys_disagree(fd, wanted))
 			return KTLS_REASON_OLD_KERNEL;
+		return KTLS_REASON_ULP_BUSY;
+	case ENOMEM:
+	case ENOBUFS:
+		return KTLS_REASON_NO_MEMORY;
+	case EPERM:
+	case EACCES:
+	case ENOSYS:
+		return KTLS_REASON_SECCOMP;
+	default:
 		return KTLS_REASON_REFUSED;
+	}
+}
+
+unsigned int kern_option_reason(int error)
+{
+	switch (error) {
+	case 0:
+		return KTLS_REASON_NONE;
+	case ENOPROTOOPT:
+	case EOPNOTSUPP:
+	case EINVAL:
+		return KTLS_REASON_OLD_KERNEL;
 	case EPERM:
 	case EACCES:
 	case ENOSYS:
@@ -254,11 +275,14 @@ int kern_commit(int fd, enum ktls_direction direction, const struct kern_crypto 
 	return r;
 }
 
-int kern_set_payload_max(int fd, size_t payload_max)
+int kern_set_payload_max(int fd, size_t payload_max, unsigned int *ret_reason)
 {
 	const uint16_t value = (uint16_t)payload_max;
+	int r = set_option(fd, SOL_TLS, TLS_TX_MAX_PAYLOAD_LEN, &value, sizeof(value));
 
-	return set_option(fd, SOL_TLS, TLS_TX_MAX_PAYLOAD_LEN, &value, sizeof(value));
+	if (r < 0)
+		*ret_reason = kern_option_reason(-r);
+	return r;
 }
 
 int kern_seq(int fd, enum ktls_direction direction, unsigned int protocol, unsigned int cipher,

@@ -100,9 +100,12 @@ int kern_prepare(const struct kern_keys *keys, struct kern_crypto *ret_crypto);
 int kern_commit(int fd, enum ktls_direction direction, const struct kern_crypto *crypto,
 		unsigned int *ret_reason);
 
+/* What a refused option of SOL_TLS, other than a key, means. */
+unsigned int kern_option_reason(int error);
+
 /* TX's records get no more plaintext than that (TLS_TX_MAX_PAYLOAD_LEN); to be set before its key.
  * -ENOPROTOOPT where the kernel has no such option. */
-int kern_set_payload_max(int fd, size_t payload_max);
+int kern_set_payload_max(int fd, size_t payload_max, unsigned int *ret_reason);
 
 /* The option that kern_commit() sets, for who sets it by another way. */
 enum kern_option {

@@ -135,6 +135,14 @@ static int round_trip(const struct kern_pair *pair, size_t len)
 	return r < 0 ? r : receive_message(pair, len);
 }
 
+/* What a record that did not come through means of keys that were taken. */
+static unsigned int transfer_reason(int r)
+{
+	if (!r)
+		return KTLS_REASON_NONE;
+	return r == -ETIMEDOUT ? KTLS_REASON_NO_ANSWER : KTLS_REASON_UNSOUND;
+}
+
 /*
  * Keys into both ends and a record from one to the other. If one end cannot, the other stands on
  * the kernel's word, and on a send that went out. *ret_reasons by direction; -errno if the record
@@ -147,53 +155,40 @@ static int try_cipher(const struct kern_pair *pair, unsigned int protocol, unsig
 	unsigned int rx = try_key(pair->rx, KTLS_RX, protocol, cipher, 1);
 	int r = 0;
 
-	if (!tx && send_message(pair, 1) < 0)
-		tx = KTLS_REASON_REFUSED;
+	if (!tx)
+		tx = transfer_reason(send_message(pair, 1));
 	if (!tx && !rx)
 		r = receive_message(pair, 1);
 	if (r < 0)
-		tx = rx = KTLS_REASON_REFUSED;
+		tx = rx = transfer_reason(r);
 	ret_reasons[KTLS_TX] = (uint16_t)tx;
 	ret_reasons[KTLS_RX] = (uint16_t)rx;
 	return r;
 }
 
-static uint16_t option_reason(int error)
-{
-	switch (error) {
-	case 0:
-		return KTLS_REASON_NONE;
-	case ENOPROTOOPT:
-	case EOPNOTSUPP:
-	case EINVAL:
-		return KTLS_REASON_OLD_KERNEL;
-	case EPERM:
-	case EACCES:
-	case ENOSYS:
-		return KTLS_REASON_SECCOMP;
-	default:
-		return KTLS_REASON_REFUSED;
-	}
-}
-
 static uint16_t try_option(int fd, int name, const void *value, socklen_t len)
 {
-	return option_reason(ktls_sys.setsockopt(fd, SOL_TLS, name, value, len) ? errno : 0);
+	return (uint16_t)kern_option_reason(
+		ktls_sys.setsockopt(fd, SOL_TLS, name, value, len) ? errno : 0);
 }
 
 /* A limit that is taken must be kept: the message must fill two records. */
 static uint16_t try_max_payload(const struct kern_pair *pair, unsigned int cipher)
 {
-	uint16_t reason = option_reason(-kern_set_payload_max(pair->tx, SHORT_PAYLOAD));
+	unsigned int reason;
 	uint64_t before, after;
+	int r = kern_set_payload_max(pair->tx, SHORT_PAYLOAD, &reason);
 
-	if (reason)
-		return reason;
-	if (kern_seq(pair->tx, KTLS_TX, KTLS_TLS_1_3, cipher, &before) < 0 ||
-	    round_trip(pair, 2 * SHORT_PAYLOAD - 2) < 0 ||
-	    kern_seq(pair->tx, KTLS_TX, KTLS_TLS_1_3, cipher, &after) < 0)
-		return KTLS_REASON_REFUSED;
-	return after - before == 2 ? KTLS_REASON_NONE : KTLS_REASON_REFUSED;
+	if (r < 0)
+		return (uint16_t)reason;
+	r = kern_seq(pair->tx, KTLS_TX, KTLS_TLS_1_3, cipher, &before);
+	if (!r)
+		r = round_trip(pair, 2 * SHORT_PAYLOAD - 2);
+	if (!r)
+		r = kern_seq(pair->tx, KTLS_TX, KTLS_TLS_1_3, cipher, &after);
+	if (r < 0)
+		return (uint16_t)transfer_reason(r);
+	return after - before == 2 ? KTLS_REASON_NONE : KTLS_REASON_UNSOUND;
 }
 
 /* What only a connection with TLS 1.3's keys in place can show. */
@@ -209,8 +204,8 @@ static void try_features(const struct kern_pair *pair, unsigned int cipher,
 
 	tx = try_key(pair->tx, KTLS_TX, KTLS_TLS_1_3, cipher, 2);
 	rx = try_key(pair->rx, KTLS_RX, KTLS_TLS_1_3, cipher, 2);
-	if (!tx && !rx && round_trip(pair, 1) < 0)
-		tx = rx = KTLS_REASON_REFUSED;
+	if (!tx && !rx)
+		tx = rx = transfer_reason(round_trip(pair, 1));
 	probe->rekey[KTLS_TX] = (uint16_t)tx;
 	probe->rekey[KTLS_RX] = (uint16_t)rx;
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <ktls/explain.h>
 #include <ktls/socket.h>
 
 #include "base/fd.h"
@@ -212,16 +213,12 @@ bool ktls_conn_promotion_due(const struct ktls_conn *conn, enum ktls_direction d
 
 static int fail_required(struct ktls_conn *conn, enum ktls_direction direction)
 {
-	const struct ktls_half *half = &conn->half[direction];
-	const char *remedy = ktls_reason_remedy(half->reason);
+	char why[KTLS_EXPLAIN_LEN];
 
-	return ktls_conn_fail_alert(
-		conn, -KTLS_E_OFFLOAD, KTLS_ALERT_INTERNAL_ERROR,
-		"handing %s to the kernel, which the config requires: %s%s%s%s%s",
-		direction == KTLS_TX ? "TX" : "RX", ktls_reason_text(half->reason),
-		half->reason_errno ? ": " : "",
-		half->reason_errno ? ktls_strerror(-half->reason_errno) : "",
-		*remedy ? ". To do: " : "", remedy);
+	ktls_explain_reason(conn, direction, why, sizeof(why));
+	return ktls_conn_fail_alert(conn, -KTLS_E_OFFLOAD, KTLS_ALERT_INTERNAL_ERROR,
+				    "handing %s to the kernel, which the config requires: %s",
+				    direction == KTLS_TX ? "TX" : "RX", why);
 }
 
 int ktls_conn_promote(struct ktls_conn *conn, enum ktls_direction direction)

@@ -321,6 +321,10 @@ void ktls_conn_end_tx(struct ktls_conn *conn);
 int ktls_stage_memory(struct ktls_conn *conn, const struct ktls_cursor *cursor,
 		      struct ktls_stage *stage);
 
+/* explain.c: why the direction is in userspace, and what to do about it, in words. */
+void ktls_explain_reason(const struct ktls_conn *conn, enum ktls_direction direction,
+			 char *ret_text, size_t size);
+
 /* conn_io.c, for a ring: the write of the cursor's bytes in two halves. 0; KTLS_WANT_WRITE,
  * KTLS_WANT_BUFFER; negative: it has failed. */
 int ktls_conn_stage(struct ktls_conn *conn, const struct ktls_cursor *cursor,

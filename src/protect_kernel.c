@@ -41,15 +41,22 @@ static void set_reason(struct ktls_half *half, unsigned int reason, int error)
 /* What can fail for TX alone comes before its first key, which cannot be taken back. */
 static int prepare_tx(struct ktls_conn *conn, struct ktls_kernel *kernel)
 {
+	struct ktls_half *half = &conn->half[KTLS_TX];
+	unsigned int reason;
 	int r = 0;
 
 	if (conn->payload_max < KERN_PAYLOAD_MAX)
-		r = kern_set_payload_max(conn->fd, conn->payload_max);
+		r = kern_set_payload_max(conn->fd, conn->payload_max, &reason);
 	if (r < 0) {
-		set_reason(&conn->half[KTLS_TX], KTLS_REASON_RECORD_SIZE, r);
+		/* Too old for the option is too large in its records. */
+		set_reason(half,
+			   reason == KTLS_REASON_OLD_KERNEL ? KTLS_REASON_RECORD_SIZE : reason, r);
 		return r;
 	}
-	return kern_tcp_taken(conn->fd, &kernel->taken_before);
+	r = kern_tcp_taken(conn->fd, &kernel->taken_before);
+	if (r < 0)
+		set_reason(half, kern_option_reason(-r), r);
+	return r;
 }
 
 static int install(struct ktls_conn *conn, enum ktls_direction direction)
@@ -78,6 +85,9 @@ static int install(struct ktls_conn *conn, enum ktls_direction direction)
 	}
 	r = kern_commit(conn->fd, direction, &crypto, &reason);
 	if (r < 0) {
+		/* On another socket this kernel took it (conn.c): it is not too old. */
+		if (first && reason == KTLS_REASON_OLD_KERNEL && r == -EINVAL)
+			reason = KTLS_REASON_ULP_BUSY;
 		if (first)
 			set_reason(half, reason, r);
 		return r;

@@ -137,7 +137,7 @@ static void goes_on_in_halves(enum ktls_direction refused, enum pair_end end,
 		  "%s refused: TX %s, RX %s", direction_names[refused],
 		  ktls_protection_name(info.protection[KTLS_TX]),
 		  ktls_protection_name(info.protection[KTLS_RX]));
-	cr_assert(info.reason[refused] == KTLS_REASON_REFUSED &&
+	cr_assert(info.reason[refused] == KTLS_REASON_NO_MEMORY &&
 		  info.reason_errno[refused] == ENOMEM);
 	cr_assert(info.reason[!refused] == KTLS_REASON_NONE && !info.reason_errno[!refused]);
 	pair_close(&pair);

@@ -311,8 +311,8 @@ static const struct {
 	{ "seccomp", EPERM, AF_INET, IPPROTO_TCP, KTLS_REASON_SECCOMP },
 	{ "a security module", EACCES, AF_INET, IPPROTO_TCP, KTLS_REASON_SECCOMP },
 	{ "seccomp that hides", ENOSYS, AF_INET, IPPROTO_TCP, KTLS_REASON_SECCOMP },
-	{ "PSP on the socket", EINVAL, AF_INET, IPPROTO_TCP, KTLS_REASON_REFUSED },
-	{ "no memory", ENOMEM, AF_INET, IPPROTO_TCP, KTLS_REASON_REFUSED },
+	{ "PSP on the socket", EINVAL, AF_INET, IPPROTO_TCP, KTLS_REASON_ULP_BUSY },
+	{ "no memory", ENOMEM, AF_INET, IPPROTO_TCP, KTLS_REASON_NO_MEMORY },
 	{ "no descriptor", EBADF, AF_INET, IPPROTO_TCP, KTLS_REASON_REFUSED },
 };
 
@@ -383,7 +383,7 @@ static const struct {
 	{ "seccomp", EPERM, KTLS_TLS_1_3, "tls", KTLS_REASON_SECCOMP },
 	{ "a security module", EACCES, KTLS_TLS_1_3, "tls", KTLS_REASON_SECCOMP },
 	{ "seccomp that hides", ENOSYS, KTLS_TLS_1_3, "tls", KTLS_REASON_SECCOMP },
-	{ "no memory", ENOMEM, KTLS_TLS_1_3, "tls", KTLS_REASON_REFUSED },
+	{ "no memory", ENOMEM, KTLS_TLS_1_3, "tls", KTLS_REASON_NO_MEMORY },
 };
 
 Test(unit, each_errno_of_a_key_has_its_reason)
@@ -418,7 +418,7 @@ Test(unit, a_key_unlike_the_other_directions_is_refused_not_unknown)
 	kern_prepare(&keys, &crypto);
 
 	cr_assert_eq(kern_commit(7, KTLS_RX, &crypto, &reason), -EINVAL);
-	cr_assert_eq(reason, KTLS_REASON_REFUSED);
+	cr_assert_eq(reason, KTLS_REASON_ULP_BUSY);
 }
 
 Test(unit, the_next_number_is_read_where_the_struct_has_it)

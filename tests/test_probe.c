@@ -120,9 +120,9 @@ Test(unit, a_direction_that_works_alone_is_told)
 			     KTLS_REASON_NONE, "%s", kit_suites[i].name);
 		cr_assert_eq(kern_probe_reason(probe, kit_suites[i].protocol, kit_suites[i].cipher,
 					       KTLS_RX),
-			     KTLS_REASON_REFUSED, "%s", kit_suites[i].name);
+			     KTLS_REASON_NO_MEMORY, "%s", kit_suites[i].name);
 	}
-	cr_assert_eq(probe->rekey[KTLS_TX], KTLS_REASON_REFUSED);
+	cr_assert_eq(probe->rekey[KTLS_TX], KTLS_REASON_NO_MEMORY);
 }
 
 Test(unit, an_old_kernel_has_the_ciphers_and_not_the_newer_options)
@@ -148,7 +148,7 @@ Test(unit, a_limit_that_is_taken_and_not_kept_does_not_count)
 	fake_kern_use();
 	fake_kern.ignores_limit = true;
 
-	cr_assert_eq(kern_probe()->tx_max_payload_len, KTLS_REASON_REFUSED);
+	cr_assert_eq(kern_probe()->tx_max_payload_len, KTLS_REASON_UNSOUND);
 }
 
 Test(unit, keys_that_garble_do_not_count)
@@ -156,9 +156,9 @@ Test(unit, keys_that_garble_do_not_count)
 	fake_kern_use();
 	fake_kern.corrupts = true;
 
-	cr_assert_eq(kern_probe()->tls13[KTLS_AES_128_GCM][KTLS_TX], KTLS_REASON_REFUSED);
-	cr_assert_eq(kern_probe()->tls13[KTLS_AES_128_GCM][KTLS_RX], KTLS_REASON_REFUSED);
-	cr_assert_eq(kern_probe()->rekey[KTLS_TX], KTLS_REASON_REFUSED);
+	cr_assert_eq(kern_probe()->tls13[KTLS_AES_128_GCM][KTLS_TX], KTLS_REASON_UNSOUND);
+	cr_assert_eq(kern_probe()->tls13[KTLS_AES_128_GCM][KTLS_RX], KTLS_REASON_UNSOUND);
+	cr_assert_eq(kern_probe()->rekey[KTLS_TX], KTLS_REASON_UNSOUND);
 }
 
 /* One lost record may cost a second; the next ones nothing. */
@@ -169,7 +169,7 @@ Test(unit, what_never_arrives_is_not_waited_for_long, .timeout = 20)
 	fake_kern_use();
 	fake_kern.loses = true;
 
-	cr_assert_eq(kern_probe()->tls12[KTLS_AES_128_GCM][KTLS_RX], KTLS_REASON_REFUSED);
+	cr_assert_eq(kern_probe()->tls12[KTLS_AES_128_GCM][KTLS_RX], KTLS_REASON_NO_ANSWER);
 	cr_assert_lt(ktls_deadline_clock() - start_ns, 3000000000ull);
 }
 

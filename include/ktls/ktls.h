@@ -20,14 +20,14 @@
  *   buffer.h   memory that the kernel knows
  *
  *   what the kernel says
+ *   probe.h    what it can do                   probe_ring.h  and io_uring with that
  *   counters.h how much it did                  device.h    what network devices can do
  *   system.h   how it is set up, its drivers    diag.h      what it knows of sockets
  *
  *   everywhere
  *   error.h    how calls answer                 address.h   an IP address and a port
  *   info.h     what can be known                resolve.h   names to addresses
- *   probe.h    what this kernel can do          probe_ring.h  and io_uring with it
- *   version.h  which library this is
+ *   version.h  which library this is        explain.h   why a connection is where it is
  */
 
 #include <ktls/address.h>
@@ -38,6 +38,7 @@
 #include <ktls/device.h>
 #include <ktls/diag.h>
 #include <ktls/error.h>
+#include <ktls/explain.h>
 #include <ktls/freeze.h>
 #include <ktls/info.h>
 #include <ktls/limits.h>

@@ -81,7 +81,7 @@ static const struct reason reasons[_KTLS_REASON_N] = {
 				 "ktls_config_set_offload()" },
 	[KTLS_REASON_NOT_YET] = { "not-yet", "the config's moment for it has not come", "" },
 	[KTLS_REASON_NO_ULP] = { "no-ulp", "this kernel has no tls module",
-				 "load it: modprobe tls" },
+				 "load it: modprobe tls; or use a kernel built with CONFIG_TLS" },
 	[KTLS_REASON_ULP_FORBIDDEN] = { "ulp-forbidden",
 					"the tls module is not loaded and this process may not "
 					"load it",
@@ -92,7 +92,8 @@ static const struct reason reasons[_KTLS_REASON_N] = {
 	[KTLS_REASON_MPTCP] = { "mptcp", "a multipath TCP socket cannot carry kernel TLS",
 				"use IPPROTO_TCP for the socket" },
 	[KTLS_REASON_ULP_BUSY] = { "ulp-busy", "the socket already carries another protocol or key",
-				   "" },
+				   "leave the socket to TLS: no other ULP, PSP, nor a BPF "
+				   "sockmap" },
 	[KTLS_REASON_NO_CIPHER] = { "no-cipher",
 				    "this kernel cannot do the cipher, or lacks its module",
 				    "load it (modprobe gcm, ccm, chacha20poly1305) or choose "
@@ -106,7 +107,7 @@ static const struct reason reasons[_KTLS_REASON_N] = {
 				   "ends the connection" },
 	[KTLS_REASON_RECORD_SIZE] = { "record-size",
 				      "the peer takes only smaller records than the kernel makes",
-				      "" },
+				      "use a newer kernel, that has TLS_TX_MAX_PAYLOAD_LEN (7.2)" },
 	[KTLS_REASON_SECCOMP] = { "seccomp", "a seccomp filter or security module forbids it",
 				  "allow setsockopt(SOL_TCP, TCP_ULP) and setsockopt(SOL_TLS)" },
 	[KTLS_REASON_NO_LOOPBACK] = { "no-loopback",

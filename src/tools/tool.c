@@ -73,6 +73,10 @@ static int format_direction(const struct ktls_info *info, enum ktls_direction di
 
 	if (info->protection[direction] != KTLS_PROTECTION_USER)
 		return snprintf(text, size, "%s=%s", name, protection);
+	if (info->reason[direction] == KTLS_REASON_REFUSED && info->reason_errno[direction])
+		return snprintf(text, size, "%s=%s (%s, %s)", name, protection,
+				ktls_reason_name(info->reason[direction]),
+				ktls_strerrorname(-info->reason_errno[direction]));
 	return snprintf(text, size, "%s=%s (%s)", name, protection,
 			ktls_reason_name(info->reason[direction]));
 }

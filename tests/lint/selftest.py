@@ -15,6 +15,7 @@ from pathlib import Path
 
 import layers
 import readme
+import reasons
 import style
 import symbols
 import tree
@@ -38,6 +39,29 @@ class Tree(unittest.TestCase):
         target = Path(self.root) / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding='utf-8')
+
+
+class Reasons(Tree):
+    ROW = '[KTLS_REASON_A] = { "a", "it {is} so", "load %s: " "now" },'
+    ENTRY = '*KTLS_REASON_A* ("a")\n\tSo. To do: load\n\tit: now.\n'
+
+    def complaints(self, row=ROW.replace('%s', 'it'), entry=ENTRY, test='KTLS_REASON_A;'):
+        self.write(reasons.HEADER, 'enum { KTLS_REASON_A, /* KTLS_REASON_B */ _KTLS_REASON_N };')
+        self.write(reasons.TABLE, row)
+        self.write(reasons.PAGE, entry)
+        self.write('tests/test_a.c', test)
+        self.write('tests/test_error.c', 'KTLS_REASON_A;')
+        return reasons.complaints(self.root, ['tests/test_a.c', 'tests/test_error.c'])
+
+    def test_a_code_that_has_everything(self):
+        self.assertEqual(self.complaints(), [])
+
+    def test_what_is_missing(self):
+        for fault in [{'row': ''}, {'entry': ''}, {'test': 'KTLS_REASON_AB;'},
+                      {'row': self.ROW.replace('%s', 'them')},
+                      {'entry': self.ENTRY.replace('"a"', '"b"')},
+                      {'row': '[KTLS_REASON_A] = { "a", "so", "" }'}]:
+            self.assertEqual(len(self.complaints(**fault)), 1, fault)
 
 
 class Layers(Tree):
