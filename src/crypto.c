@@ -75,10 +75,11 @@ static void put_line(struct block *block, struct lines_word name, struct lines_w
 /* The next block, which ends with an empty line or with the text. */
 static bool next_block(struct lines *lines, struct block *ret_block)
 {
+	const struct lines_word none = { "", 0 };
 	struct lines_word line, name, value;
 	bool begun = false;
 
-	*ret_block = (struct block){ 0 };
+	*ret_block = (struct block){ none, none, none, none, 0, false, false, KTLS_ANSWER_UNKNOWN };
 	while (lines_next(lines, &line)) {
 		if (lines_split(line, &name, &value)) {
 			put_line(ret_block, name, value);

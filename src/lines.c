@@ -108,7 +108,7 @@ bool lines_has(struct lines_word line, const char *text)
 
 bool lines_copy(struct lines_word word, char *ret_text, size_t size)
 {
-	if (word.len >= size)
+	if (word.len >= size || length_to(word.at, word.len, '\0') < word.len)
 		return false;
 	if (word.len)
 		memcpy(ret_text, word.at, word.len);

@@ -40,7 +40,7 @@ bool lines_is(struct lines_word word, const char *text);
 /* Whether one of the line's words is this one. */
 bool lines_has(struct lines_word line, const char *text);
 
-/* Copied, with a NUL; false if `size` is too small, and then it is as it was. */
+/* Copied, with a NUL; false if `size` is too small, or a NUL is in it, and then it is as it was. */
 bool lines_copy(struct lines_word word, char *ret_text, size_t size);
 
 #endif

@@ -88,4 +88,5 @@ Test(unit, a_copy_fits_or_is_none)
 	cr_assert_str_eq(text, "-");
 	cr_assert(lines_copy(word_of("two"), text, sizeof(text)));
 	cr_assert_str_eq(text, "two");
+	cr_assert_not(lines_copy((struct lines_word){ "a\0b", 3 }, text, sizeof(text)));
 }
