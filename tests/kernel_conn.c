@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "kit.h"
@@ -58,6 +59,24 @@ static unsigned int required(const enum ktls_offload offload[2])
 	return (offload[0] == KTLS_OFFLOAD_REQUIRED) + (offload[1] == KTLS_OFFLOAD_REQUIRED);
 }
 
+/* What a connection says of itself, the kernel says, too; to CAP_NET_ADMIN at least. */
+static void expect_agreement(int fd, const struct ktls_info *info)
+{
+	struct ktls_diag_socket socket;
+
+	cr_assert(!ktls_diag_fd(fd, &socket, sizeof(socket)));
+	if (!(socket.told & KTLS_DIAG_TOLD_MODE))
+		return;
+	for (int d = 0; d < _KTLS_DIRECTION_N; d++)
+		cr_assert(socket.mode[d] == (info->protection[d] == KTLS_PROTECTION_KERNEL
+						     ? KTLS_DIAG_SOFTWARE
+						     : KTLS_DIAG_NONE));
+	if (socket.protocol) {
+		cr_assert(socket.protocol == info->protocol);
+		cr_assert(!strcmp(socket.cipher, ktls_cipher_name(info->cipher)));
+	}
+}
+
 /* Where the connection says its records are protected. */
 static void expect_protection(const struct pair *pair, const struct mode *mode)
 {
@@ -71,6 +90,7 @@ static void expect_protection(const struct pair *pair, const struct mode *mode)
 		cr_assert(info.protection[KTLS_RX] == (mode->rx[end] == KTLS_OFFLOAD_REQUIRED
 							       ? KTLS_PROTECTION_KERNEL
 							       : KTLS_PROTECTION_USER));
+		expect_agreement(pair->fd[end], &info);
 	}
 }
 
