@@ -198,7 +198,7 @@ static int take_finish(struct nl_msg *message, void *context)
 	if (view.len >= sizeof(error))
 		memcpy(&error, view.data, sizeof(error));
 	netlink->done = true;
-	return error ? ours(believed(error)) : NL_OK;
+	return error ? ours(believed(error)) : NL_STOP;
 }
 
 static int take_ack(struct nl_msg *message, void *context)
@@ -207,7 +207,7 @@ static int take_ack(struct nl_msg *message, void *context)
 
 	(void)message;
 	netlink->done = true;
-	return NL_OK;
+	return NL_STOP;
 }
 
 static int take_error(struct sockaddr_nl *from, struct nlmsgerr *error, void *context)

@@ -13,11 +13,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+
 #include <criterion/criterion.h>
 
 #include <ktls/diag.h>
 
+#include "src/base/sys.h"
+#include "src/netlink.h"
 #include "tests/kit.h"
+#include "tests/telling.h"
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
@@ -304,6 +311,273 @@ Test(unit, nothing_is_left_behind)
 	for (int i = 0; i < 10; i++)
 		ktls_diag_free(every());
 	cr_assert_eq(kit_count_fds(), fds);
+}
+
+/* A kernel that says what the test wants */
+
+static void say_socket(const struct inet_diag_msg *head, bool trusted, const char *ulp)
+{
+	struct ktls_ask message = { .type = 0 };
+	size_t mark;
+
+	cr_assert_eq(ktls_ask_put_header(&message, head, sizeof(*head)), 0);
+	if (trusted)
+		cr_assert_eq(ktls_ask_put(&message, INET_DIAG_MARK, "\0\0\0", 4), 0);
+	if (ulp) {
+		cr_assert_eq(ktls_ask_begin(&message, INET_DIAG_ULP_INFO, &mark), 0);
+		cr_assert_eq(ktls_ask_put(&message, INET_ULP_INFO_NAME, ulp, strlen(ulp) + 1), 0);
+		ktls_ask_end(&message, mark);
+	}
+	telling_say(SOCK_DIAG_BY_FAMILY, NLM_F_MULTI, 0, message.data, message.len);
+}
+
+static void say_v4(bool trusted, const char *ulp)
+{
+	static const struct inet_diag_msg head = { .idiag_family = AF_INET,
+						   .idiag_state = TCP_ESTABLISHED };
+
+	say_socket(&head, trusted, ulp);
+}
+
+/* The lists of both families, of which the second is empty. */
+static struct ktls_diag *list(unsigned int flags)
+{
+	struct ktls_diag *diag;
+
+	telling_done(0);
+	telling_datagram();
+	telling_done(0);
+	cr_assert_eq(ktls_diag_new(&diag, flags), 0);
+	return diag;
+}
+
+/* As if this kernel had TLS, whether it has or not. */
+static int attach(int fd, int level, int name, const void *value, socklen_t len)
+{
+	if (level == IPPROTO_TCP && name == TCP_ULP)
+		return 0;
+	return setsockopt(fd, level, name, value, len);
+}
+
+static int refuse(int fd, int level, int name, const void *value, socklen_t len)
+{
+	if (level != IPPROTO_TCP || name != TCP_ULP)
+		return setsockopt(fd, level, name, value, len);
+	errno = EPERM;
+	return -1;
+}
+
+static int lack(int fd, int level, int name, const void *value, socklen_t len)
+{
+	if (level != IPPROTO_TCP || name != TCP_ULP)
+		return setsockopt(fd, level, name, value, len);
+	errno = ENOENT;
+	return -1;
+}
+
+Test(unit, what_is_told_of_one_is_told_of_all)
+{
+	struct ktls_diag_socket socket;
+	struct ktls_diag *diag;
+
+	telling_begin();
+	telling_datagram();
+	say_v4(false, NULL);
+	say_v4(false, "tls");
+	say_v4(false, "mptcp");
+	diag = list(0);
+
+	cr_assert_eq(ktls_diag_count(diag), 1);
+	cr_assert_eq(ktls_diag_hidden(diag), 0);
+	cr_assert_eq(ktls_diag_get(diag, 0, &socket, sizeof(socket)), 0);
+	cr_assert_eq(socket.tls, 1);
+	ktls_diag_free(diag);
+
+	telling_begin();
+	telling_datagram();
+	say_v4(true, NULL);
+	diag = list(KTLS_DIAG_EVERY);
+	cr_assert_eq(ktls_diag_hidden(diag), 0);
+	cr_assert_eq(ktls_diag_get(diag, 0, &socket, sizeof(socket)), 0);
+	cr_assert(!socket.tls && socket.told & KTLS_DIAG_TOLD_TLS);
+	ktls_diag_free(diag);
+}
+
+/* Nothing shows that it is told to us: one of our own decides, which is not told of either. */
+Test(unit, what_is_not_told_even_of_our_own_is_hidden)
+{
+	struct ktls_diag_socket socket;
+	struct ktls_diag *diag;
+	unsigned int fds = kit_count_fds();
+
+	for (unsigned int flags = 0; flags < 2; flags++) {
+		telling_begin();
+		ktls_sys.setsockopt = attach;
+		telling_datagram();
+		say_v4(false, NULL);
+		say_v4(false, NULL);
+		telling_done(0);
+		telling_datagram();
+		telling_done(0);
+		telling_datagram();
+		say_v4(false, NULL);
+		telling_error(0);
+		cr_assert_eq(ktls_diag_new(&diag, flags), 0);
+
+		cr_assert_eq(telling.asked, 3);
+		cr_assert_eq(ktls_diag_hidden(diag), 2);
+		cr_assert_eq(ktls_diag_count(diag), flags ? 2 : 0);
+		if (flags) {
+			cr_assert_eq(ktls_diag_get(diag, 1, &socket, sizeof(socket)), 0);
+			cr_assert_eq(socket.told, 0);
+			cr_assert_eq(socket.mode[KTLS_TX], KTLS_DIAG_UNKNOWN);
+		}
+		ktls_diag_free(diag);
+	}
+	cr_assert_eq(kit_count_fds(), fds);
+}
+
+Test(unit, nothing_is_hidden_where_our_own_is_told)
+{
+	struct ktls_diag *diag;
+
+	telling_begin();
+	ktls_sys.setsockopt = attach;
+	telling_datagram();
+	say_v4(false, NULL);
+	telling_done(0);
+	telling_datagram();
+	telling_done(0);
+	telling_datagram();
+	say_v4(false, "tls");
+	telling_error(0);
+	cr_assert_eq(ktls_diag_new(&diag, KTLS_DIAG_EVERY), 0);
+
+	cr_assert_eq(ktls_diag_hidden(diag), 0);
+	cr_assert_eq(ktls_diag_count(diag), 1);
+	ktls_diag_free(diag);
+}
+
+/* Where no socket can have it nothing is hidden; where that cannot be tried, all is. */
+Test(unit, what_cannot_be_tried_is_hidden_unless_there_is_no_tls)
+{
+	struct ktls_diag *diag;
+
+	telling_begin();
+	ktls_sys.setsockopt = lack;
+	telling_datagram();
+	say_v4(false, NULL);
+	diag = list(0);
+	cr_assert_eq(ktls_diag_hidden(diag), 0);
+	ktls_diag_free(diag);
+
+	telling_begin();
+	ktls_sys.setsockopt = refuse;
+	telling_datagram();
+	say_v4(false, NULL);
+	diag = list(0);
+	cr_assert_eq(ktls_diag_hidden(diag), 1);
+	ktls_diag_free(diag);
+}
+
+/* Of the first family nothing is lost, when the second is told again. */
+Test(unit, a_list_told_again_counts_once)
+{
+	static const struct inet_diag_msg v6 = { .idiag_family = AF_INET6,
+						 .idiag_state = TCP_ESTABLISHED };
+	struct ktls_diag *diag;
+
+	telling_begin();
+	telling_datagram();
+	say_v4(true, "tls");
+	telling_done(0);
+	telling_datagram();
+	say_socket(&v6, true, "tls");
+	telling_errno(ENOBUFS);
+	telling_datagram();
+	say_socket(&v6, true, "tls");
+	say_socket(&v6, true, NULL);
+	telling_done(0);
+	cr_assert_eq(ktls_diag_new(&diag, 0), 0);
+
+	cr_assert_eq(ktls_diag_count(diag), 2);
+	cr_assert_eq(ktls_diag_hidden(diag), 0);
+	ktls_diag_free(diag);
+}
+
+Test(unit, many_sockets_in_many_datagrams)
+{
+	struct ktls_diag_socket socket;
+	struct ktls_diag *diag;
+
+	telling_begin();
+	for (int i = 0; i < 30; i++) {
+		telling_datagram();
+		for (int k = 0; k < 100; k++)
+			say_v4(true, k % 2 ? "tls" : NULL);
+	}
+	diag = list(0);
+
+	cr_assert_eq(ktls_diag_count(diag), 1500);
+	cr_assert_eq(ktls_diag_get(diag, 1499, &socket, sizeof(socket)), 0);
+	cr_assert_eq(socket.tls, 1);
+	ktls_diag_free(diag);
+}
+
+Test(unit, a_list_that_fails_leaves_nothing)
+{
+	static const struct {
+		int error, r;
+	} rows[] = { { -ENOENT, -EPROTONOSUPPORT }, { -EPERM, -EPERM }, { -ENOMEM, -ENOMEM } };
+	unsigned int fds = kit_count_fds();
+	struct ktls_diag *diag = NULL;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		telling_begin();
+		telling_datagram();
+		telling_error(rows[i].error);
+		cr_assert_eq(ktls_diag_new(&diag, 0), rows[i].r);
+	}
+	telling_begin();
+	telling.again = true;
+	telling_errno(ENOBUFS);
+	cr_assert_eq(ktls_diag_new(&diag, 0), -EAGAIN);
+	telling_begin();
+	telling_datagram();
+	telling_say(SOCK_DIAG_BY_FAMILY, NLM_F_MULTI, 0, "short", 5);
+	cr_assert_eq(ktls_diag_new(&diag, 0), -EBADMSG);
+	telling_begin();
+	telling_datagram();
+	telling_say(SOCK_DIAG_BY_FAMILY + 1, NLM_F_MULTI, 0, NULL, 0);
+	cr_assert_eq(ktls_diag_new(&diag, 0), -EBADMSG);
+	cr_assert_null(diag);
+	cr_assert_eq(kit_count_fds(), fds);
+}
+
+/* Then the socket speaks for itself; what is malformed is no answer, though. */
+Test(unit, a_socket_that_cannot_be_asked_for_speaks_for_itself)
+{
+	static const int errors[] = { ENOENT, ESTALE, EPERM, EACCES, EOPNOTSUPP };
+	struct ktls_diag_socket socket;
+	int fds[2];
+
+	kit_tcp_pair(fds);
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		telling_begin();
+		telling_datagram();
+		telling_error(-errors[i]);
+		socket = ask(fds[0]);
+		check_plain(fds[0], &socket);
+	}
+	telling_begin();
+	telling_datagram();
+	telling_say(SOCK_DIAG_BY_FAMILY, 0, 0, "short", 5);
+	cr_assert_eq(ktls_diag_fd(fds[0], &socket, sizeof(socket)), -EBADMSG);
+	telling_begin();
+	telling_datagram();
+	telling_error(-ENOMEM);
+	cr_assert_eq(ktls_diag_fd(fds[0], &socket, sizeof(socket)), -ENOMEM);
+	close_pair(fds);
 }
 
 Test(unit, words)

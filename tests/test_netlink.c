@@ -111,6 +111,19 @@ Test(unit, a_list_comes_in_many_parts_over_many_datagrams)
 	cr_assert_eq(telling.next, telling.n);
 }
 
+Test(unit, an_acknowledgement_ends_it_whatever_was_said_before)
+{
+	fake();
+	telling_datagram();
+	say_number(NLM_F_MULTI, 5);
+	telling_error(0);
+	say_number(0, 666);
+
+	cr_assert_eq(ask(&ask_one), 0);
+	cr_assert_eq(answer.sum, 5);
+	cr_assert_eq(telling.polled, 0);
+}
+
 Test(unit, the_end_of_a_list_may_come_with_its_last_part)
 {
 	fake();
