@@ -141,7 +141,6 @@ static void ask(bool list)
 	r = ktls_netlink_ask(netlink, &what, &answers);
 	assert(r <= 0 && r > -4096);
 	assert(kernel.asked == kernel.restarts + 1 && kernel.asked <= KTLS_NETLINK_TRIES_MAX);
-	assert(r != -EAGAIN || kernel.asked == KTLS_NETLINK_TRIES_MAX);
 	ktls_netlink_free(netlink);
 }
 
