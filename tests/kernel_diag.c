@@ -160,12 +160,13 @@ Test(kernel, options_are_told_as_they_were_taken)
 {
 	const int on = 1;
 	struct ktls_diag_socket socket;
+	unsigned int reason;
 	bool limited, unpadded;
 	int fds[2];
 
 	kit_tcp_pair(fds);
 	attach(fds[0]);
-	limited = !kern_set_payload_max(fds[0], 512);
+	limited = !kern_set_payload_max(fds[0], 512, &reason);
 	cr_assert(key(fds[0], KTLS_TX, &kit_suites[4]) && key(fds[0], KTLS_RX, &kit_suites[4]));
 	unpadded = !setsockopt(fds[0], SOL_TLS_, EXPECT_NO_PAD, &on, sizeof(on));
 
