@@ -12,6 +12,7 @@
 
 int compare_main(int argc, char **argv);
 int limits_main(int argc, char **argv);
+int report_main(int argc, char **argv);
 int run_main(int argc, char **argv);
 
 struct bench_figures;

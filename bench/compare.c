@@ -31,20 +31,12 @@ enum {
 	FACT_LEN = 64,
 };
 
-/* Behind the point, so that four digits tell. */
-static int digits_of(double value)
-{
-	double size = fabs(value);
-
-	return size < 10 ? 3 : size < 100 ? 2 : size < 1000 ? 1 : 0;
-}
-
 static void print_change(const struct change *change)
 {
 	double before = change->before->spread.median, after = change->after->spread.median;
 
-	printf("  %-28s %10.*f -> %-10.*f", change->after->arm, digits_of(before), before,
-	       digits_of(after), after);
+	printf("  %-28s %10.*f -> %-10.*f", change->after->arm, bench_digits(before), before,
+	       bench_digits(after), after);
 	if (before)
 		printf(" %+7.1f %%  (noise \u00b1%.1f %%)", change_percent(change),
 		       change_noise_percent(change));

@@ -99,10 +99,11 @@ void figures_print(const struct bench_figures *figures, FILE *stream)
 	}
 }
 
-/* Behind the point, so that four digits tell. */
-static int digits_of(double value)
+int bench_digits(double value)
 {
-	return value < 10 ? 3 : value < 100 ? 2 : value < 1000 ? 1 : 0;
+	double size = value < 0 ? -value : value;
+
+	return size < 10 ? 3 : size < 100 ? 2 : size < 1000 ? 1 : 0;
 }
 
 /* "143.3 +-2%" in a column; half of the runs were no further away. */
@@ -112,7 +113,7 @@ static void print_cell(const struct bench_figure *figure, FILE *stream)
 	char text[32] = "-";
 
 	if (figure->n)
-		snprintf(text, sizeof(text), "%.*f \u00b1%.0f%%", digits_of(spread.median),
+		snprintf(text, sizeof(text), "%.*f \u00b1%.0f%%", bench_digits(spread.median),
 			 spread.median,
 			 spread.median > 0 ? 50 * (spread.high - spread.low) / spread.median : 0);
 	/* The sign has two bytes, and one place. */

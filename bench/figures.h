@@ -51,6 +51,9 @@ struct bench_spread {
 struct bench_spread bench_spread_of(const double *values, size_t n);
 struct bench_spread figure_spread(const struct bench_figure *figure);
 
+/* How many digits behind the point, so that four tell. */
+int bench_digits(double value);
+
 /* A line a figure, under a title for each workload; or a table for each workload, a line an arm, a
  * column a metric: figures of one arm stand together. */
 void figures_print(const struct bench_figures *figures, FILE *stream);

@@ -24,6 +24,7 @@ static const struct command commands[] = {
 	{ "run", run_main, "compare protections, ways of sending, and servers" },
 	{ "compare", compare_main, "tell two results of run apart" },
 	{ "limits", limits_main, "measure what nothing on this machine can beat" },
+	{ "report", report_main, "make a page of a result of run, with plots" },
 };
 
 enum {
