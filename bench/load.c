@@ -46,7 +46,8 @@ struct visitor {
 	char head[WIRE_HEAD_MAX];
 	size_t head_n;
 	bool in_body, was_warm;
-	uint64_t at, size; /* of the body */
+	uint64_t at; /* of the body */
+	struct wire_answer answer;
 	uint64_t due_ns;
 };
 
@@ -98,6 +99,12 @@ static _Noreturn void give_up(const struct visitor *visitor, const char *what, i
 static int ask(struct visitor *visitor);
 static int wait_for_turn(struct visitor *visitor);
 
+/* For its next request. */
+static bool needs_connection(const struct visitor *visitor)
+{
+	return !visitor->conn || visitor->answer.is_last || visitor->thread->crowd->load->reconnect;
+}
+
 static int connect_anew(struct visitor *visitor)
 {
 	struct crowd *crowd = visitor->thread->crowd;
@@ -129,14 +136,13 @@ static void is_at_work(struct visitor *visitor)
 static int done(struct visitor *visitor)
 {
 	struct thread *thread = visitor->thread;
-	const struct load *load = thread->crowd->load;
 
 	if (is_counted(thread)) {
 		thread->requests++;
 		histogram_add(&thread->latency, clock_ns(CLOCK_MONOTONIC) - visitor->due_ns);
 	}
 	is_at_work(visitor);
-	if (!load->reconnect)
+	if (!needs_connection(visitor))
 		return wait_for_turn(visitor);
 	visitor->next = closed;
 	return ktls_op_shutdown_and_close(&visitor->op, visitor->conn, ktls_deadline_in(1000));
@@ -156,13 +162,13 @@ static void check(const struct visitor *visitor, const uint8_t *bytes, size_t n)
 
 static int take_body(struct visitor *visitor, const void *bytes, size_t n)
 {
-	if (n > visitor->size - visitor->at)
+	if (n > visitor->answer.size - visitor->at)
 		bench_die("the server sent more than it said");
 	check(visitor, bytes, n);
 	visitor->at += n;
 	if (is_counted(visitor->thread))
 		visitor->thread->bytes += n;
-	if (visitor->at == visitor->size)
+	if (visitor->at == visitor->answer.size)
 		return done(visitor);
 	return ktls_op_receive(&visitor->op, visitor->conn, ktls_deadline_in(TIMEOUT_MS));
 }
@@ -170,12 +176,12 @@ static int take_body(struct visitor *visitor, const void *bytes, size_t n)
 /* The head may come in any number of pieces, the last of which brings some of the body. */
 static int take_head(struct visitor *visitor, const uint8_t *bytes, size_t n)
 {
-	size_t room = sizeof(visitor->head) - visitor->head_n, before = visitor->head_n, len;
+	size_t room = sizeof(visitor->head) - visitor->head_n, before = visitor->head_n, rest;
 	int r;
 
 	memcpy(visitor->head + before, bytes, n < room ? n : room);
 	visitor->head_n += n < room ? n : room;
-	r = wire_read_answer(visitor->head, visitor->head_n, &len, &visitor->size);
+	r = wire_read_answer(visitor->head, visitor->head_n, &visitor->answer);
 	if (r < 0)
 		bench_die("the server's answer to %s is not 200 with a length: %.*s",
 			  visitor->thread->crowd->load->path, (int)visitor->head_n, visitor->head);
@@ -183,7 +189,8 @@ static int take_head(struct visitor *visitor, const uint8_t *bytes, size_t n)
 		return ktls_op_receive(&visitor->op, visitor->conn, ktls_deadline_in(TIMEOUT_MS));
 	visitor->in_body = true;
 	is_at_work(visitor);
-	return take_body(visitor, bytes + (len - before), n - (len - before));
+	rest = visitor->answer.len - before;
+	return take_body(visitor, bytes + rest, n - rest);
 }
 
 static int take(struct visitor *visitor, const struct ktls_event *event)
@@ -245,7 +252,7 @@ static int is_open(struct visitor *visitor, const struct ktls_event *event)
 
 static int begin(struct visitor *visitor)
 {
-	if (visitor->conn && !visitor->thread->crowd->load->reconnect)
+	if (!needs_connection(visitor))
 		return ask(visitor);
 	visitor->next = is_open;
 	return connect_anew(visitor);

@@ -53,11 +53,18 @@ struct arm {
 extern const struct workload workloads[];
 extern const struct arm arms[];
 
+enum match_limit {
+	CHOSEN_MAX = 32, /* names */
+	MATCH_TEXT_LEN = 256,
+};
+
 /* A server of somebody else's. */
 struct stranger {
 	char name[BENCH_NAME_MAX];
 	uint16_t port;
-	pid_t pid; /* 0: its CPU time is not known */
+	pid_t pid;			   /* 0: its CPU time is not known */
+	const char *workloads[CHOSEN_MAX]; /* that it is in, as they begin; none: all */
+	size_t n_workloads;
 };
 
 /* What is measured, in this order. */
@@ -73,10 +80,6 @@ enum metric {
 	METRIC_SERVER_MEMORY,
 	METRIC_KERNEL_MEMORY,
 	_METRIC_N,
-};
-
-enum match_limit {
-	MATCH_TEXT_LEN = 256,
 };
 
 struct match {

@@ -17,25 +17,25 @@
 
 static const char usage[] =
 	"usage: ktls-bench run [-r RUNS] [-t MILLISECONDS] [-w WORKLOAD]... [-a ARM]...\n"
-	"                      [-s NAME=PORT[,PID]]... [-R RATE] [--slow-us N]\n"
-	"                      [--json | --list]\n\n"
+	"                      [-s NAME=PORT[,PID[,WORKLOAD]...]]...\n"
+	"                      [-R RATE] [--slow-us N] [--json | --list]\n\n"
 	"  -r RUNS          of each, in turn; 5 by default\n"
 	"  -t MILLISECONDS  each lasts; 1000 by default\n"
 	"  -R RATE          requests a second of workloads at a fixed rate; 10000 by default\n"
 	"  -w WORKLOAD      only those whose name begins so\n"
 	"  -a ARM           only those whose name begins so\n"
 	"  -s NAME=PORT,PID one more arm: an HTTPS server on 127.0.0.1 that has files named by\n"
-	"                   their size (/1024), with AES-128-GCM; PID's CPU time is counted\n"
+	"                   their size (/1024), with AES-128-GCM; PID's CPU time is counted.\n"
+	"                   Workloads behind that: it is in no others, chosen as by -w\n"
 	"  --slow-us N      to test `ktls-bench compare`: the harness's own servers sleep N us "
 	"for\n"
 	"                   each record of 16 KiB that they send\n"
 	"  --json           for programs: every run\n"
-	"  --list           the names of workloads and arms\n\n"
+	"  --list           the names of workloads, with the size of an answer, and of arms\n\n"
 	"The exit status is 1 if a run failed; the others are told all the same.\n";
 
 enum {
-	CHOSEN_MAX = 32,
-	STRANGERS_MAX = 8,
+	STRANGERS_MAX = 16,
 	LINE_LEN = 79,
 	LIMIT_MS = 20, /* of each run of the limits, which stand beside the figures */
 	RATE = 10000,
@@ -82,10 +82,14 @@ static size_t list_matches(const struct plan *plan, struct match **ret_matches)
 				add_match(ret_matches, &n,
 					  (struct match){ .workload = workload, .arm = arm });
 		}
-		for (size_t s = 0; s < plan->n_strangers; s++)
-			add_match(ret_matches, &n,
-				  (struct match){ .workload = workload,
-						  .stranger = &plan->strangers[s] });
+		for (size_t s = 0; s < plan->n_strangers; s++) {
+			const struct stranger *stranger = &plan->strangers[s];
+
+			if (is_chosen(workload->name, stranger->workloads, stranger->n_workloads))
+				add_match(ret_matches, &n,
+					  (struct match){ .workload = workload,
+							  .stranger = stranger });
+		}
 	}
 	return n;
 }
@@ -216,7 +220,7 @@ static int compare(const struct plan *plan)
 static int list_names(void)
 {
 	for (const struct workload *workload = workloads; workload->name; workload++)
-		printf("workload %s\n", workload->name);
+		printf("workload %s %llu\n", workload->name, (unsigned long long)workload->size);
 	for (const struct arm *arm = arms; arm->name; arm++)
 		printf("arm %s\n", arm->name);
 	return 0;
@@ -229,22 +233,24 @@ static void choose(const char **list, size_t *n, const char *name)
 	list[(*n)++] = name;
 }
 
-/* NAME=PORT[,PID] */
-static void add_stranger(struct plan *plan, const char *text)
+/* NAME=PORT[,PID[,WORKLOAD]...], which is taken apart. */
+static void add_stranger(struct plan *plan, char *text)
 {
-	const char *port = strchr(text, '='), *pid = port ? strchr(port, ',') : NULL;
 	struct stranger *stranger = &plan->strangers[plan->n_strangers];
-	char number[16];
+	char *rest = strchr(text, '='), *pid, *workload;
 
-	if (!port || port == text || port - text >= BENCH_NAME_MAX)
+	if (!rest || rest == text || rest - text >= BENCH_NAME_MAX)
 		bench_die("%s: NAME=PORT or NAME=PORT,PID is needed\n%s", text, usage);
 	if (plan->n_strangers == STRANGERS_MAX)
 		bench_die("%s: there can be no more than %d servers", text, STRANGERS_MAX);
-	snprintf(stranger->name, sizeof(stranger->name), "%.*s", (int)(port - text), text);
-	snprintf(number, sizeof(number), "%.*s", pid ? (int)(pid - port - 1) : 15, port + 1);
-	stranger->port = (uint16_t)bench_number(number, UINT16_MAX, usage);
+	*rest++ = '\0';
+	strcpy(stranger->name, text);
+	stranger->port = (uint16_t)bench_number(strsep(&rest, ","), UINT16_MAX, usage);
+	pid = strsep(&rest, ",");
 	if (pid)
-		stranger->pid = (pid_t)bench_number(pid + 1, INT32_MAX, usage);
+		stranger->pid = (pid_t)bench_number(pid, INT32_MAX, usage);
+	while ((workload = strsep(&rest, ",")))
+		choose(stranger->workloads, &stranger->n_workloads, workload);
 	plan->n_strangers++;
 }
 

@@ -47,9 +47,10 @@ int wire_read_request(const char *bytes, size_t n, struct wire_request *ret_requ
 	return 0;
 }
 
-int wire_read_answer(const char *bytes, size_t n, size_t *ret_len, uint64_t *ret_size)
+/* RFC 9112 section 9.3, as far as servers make use of it. */
+int wire_read_answer(const char *bytes, size_t n, struct wire_answer *ret_answer)
 {
-	static const char begin[] = "HTTP/1.1 200 ", field[] = "\r\ncontent-length:";
+	static const char begin[] = "HTTP/1.", status[] = " 200 ", field[] = "\r\ncontent-length:";
 	char head[WIRE_HEAD_MAX + 1];
 	const char *found;
 	size_t len;
@@ -57,15 +58,18 @@ int wire_read_answer(const char *bytes, size_t n, size_t *ret_len, uint64_t *ret
 
 	if (r)
 		return r;
-	if (len > WIRE_HEAD_MAX || len < sizeof(begin) || memcmp(bytes, begin, sizeof(begin) - 1))
+	if (len > WIRE_HEAD_MAX)
 		return -EBADMSG;
 	memcpy(head, bytes, len);
 	head[len] = '\0';
 	found = strcasestr(head, field);
-	if (!found)
+	if (!found || strncmp(head, begin, strlen(begin)) ||
+	    strncmp(head + sizeof(begin), status, strlen(status)))
 		return -EBADMSG;
-	*ret_len = len;
-	*ret_size = strtoull(found + sizeof(field) - 1, NULL, 10);
+	ret_answer->len = len;
+	ret_answer->size = strtoull(found + strlen(field), NULL, 10);
+	ret_answer->is_last =
+		head[strlen(begin)] == '0' || strcasestr(head, "\r\nconnection: close\r\n");
 	return 0;
 }
 
