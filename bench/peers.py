@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""
+`ktls-bench run` with its own arms and, side by side with them, `ktls serve` and the servers of
+others that are on this machine (setups.py): all at once, each on the CPU on which the harness runs
+its own, and loaded in turn. Behind the figures it says what each server is, where it protects what
+it sends, by the kernel's own counters, and who was left out, and why.
+
+  peers.py build/bench/ktls-bench build/src/tools/ktls -- -r 3 -w bulk --json
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+
+import setups
+
+QUICK = ['-r', '1', '-t', '100', '-a', 'user-write', '-a', 'tx-sendfile', '-w', 'bulk-64k',
+         '-w', 'connect-1k', '-w', 'handshake-1.3', '-w', 'request-1k']
+SOME_FAILED = 1  # of the harness's runs, by its exit status
+
+
+def chosen_workloads(bench, names):
+    """{name: size of its answers}, as `ktls-bench run` chooses."""
+    rows = [line.split() for line in setups.output_of([bench, 'run', '--list']).splitlines()]
+    return {name: int(size) for kind, name, *rest in rows if kind == 'workload'
+            for size in rest if not names or name.startswith(tuple(names))}
+
+
+def part_of(workloads, setup):
+    """Those that it can."""
+    return {name: size for name, size in workloads.items()
+            if not setup.workloads or name.startswith(setup.workloads)}
+
+
+def left_out(wanted, unusable, workloads):
+    """{name: why}"""
+    none = {setup.name: f'none of these workloads is one for it: {setup.why}'
+            for setup in wanted if not part_of(workloads, setup)}
+    return {**none, **{name: str(why) for name, why in unusable.items()}}
+
+
+def strangers(servers):
+    for server in servers:
+        yield from ('-s', ','.join([f'{server.name}={server.port}', str(server.process.pid),
+                                    *server.setup.workloads]))
+
+
+def run(command, as_json):
+    """The harness's exit status, and its answer: passed through, or parsed."""
+    sys.stdout.flush()
+    done = subprocess.run(command, stdout=subprocess.PIPE if as_json else None, check=False)
+    if done.returncode not in (0, SOME_FAILED):
+        setups.die(f'{command[0]} ended {setups.ending(done.returncode)}')
+    return done.returncode, json.loads(done.stdout) if as_json else None
+
+
+def facts_of(server):
+    """What is told of a server beside its figures."""
+    return {'name': server.name, 'versions': server.versions(), 'only': server.setup.why,
+            **server.seen}
+
+
+def line_of(peer):
+    versions = ', '.join(f'{name} {version}' for name, version in peer['versions'].items())
+    counted = ''.join(f', {name} +{n}' for name, n in peer['counted'].items())
+    return (f"{versions}; {peer['suite']}, protected {peer['protection']}{counted}, "
+            f"{peer['record']} bytes in a record{'; ' + peer['only'] if peer['only'] else ''}")
+
+
+def tell(peers, absent):
+    print('\nwhat they are, and did with a file:')
+    for peer in peers:
+        print(f"  {peer['name']:16} {line_of(peer)}")
+    for name, why in absent.items():
+        print(f'  {name:16} left out: {why}')
+
+
+def parse():
+    """Ours, and behind "--" the harness's, of which some are ours to know."""
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--quick', action='store_true', help='shows that it works, no more')
+    parser.add_argument('bench', metavar='KTLS_BENCH', help='the program ktls-bench')
+    parser.add_argument('ktls', metavar='KTLS', help='the command ktls')
+    parser.add_argument('rest', nargs='*', metavar='-- OPTION',
+                        help='of `ktls-bench run`, but for -s')
+    options = parser.parse_args()
+    options.rest = QUICK * options.quick + options.rest
+    known = argparse.ArgumentParser(add_help=False)
+    known.add_argument('-w', action='append')
+    known.add_argument('--json', action='store_true')
+    return options, known.parse_known_args(options.rest)[0]
+
+
+def compare(options, known):
+    workloads = chosen_workloads(options.bench, known.w)
+    if not workloads:
+        setups.die('no workload has such a name: see ktls-bench run --list')
+    ours = setups.ktls_serve('ktls-serve', options.ktls)
+    wanted = [ours, *setups.others()]
+    possible = [setup for setup in wanted if part_of(workloads, setup)]
+    with setups.Shelf(workloads.values()) as shelf, \
+            setups.running(shelf, possible) as (servers, unusable):
+        if ours.name in unusable:
+            raise unusable[ours.name]
+        peers = [facts_of(server) for server in servers]
+        absent = left_out(wanted, unusable, workloads)
+        status, answer = run([options.bench, 'run', *options.rest, *strangers(servers)], known.json)
+        if known.json:
+            print(json.dumps({**answer, 'peers': peers, 'left_out': absent}, indent=2))
+        else:
+            tell(peers, absent)
+    return status
+
+
+def main():
+    try:
+        return compare(*parse())
+    except setups.Unusable as why:
+        return setups.die(why)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
