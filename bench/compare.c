@@ -50,23 +50,24 @@ static bool is_like(const struct change *change, const struct change *other)
 }
 
 /* Facts of the machine that are not what they were: a comparison may be of these. */
-static json_t *list_facts(const struct document *before, const struct document *after)
+static void add_facts(json_t *list, json_t *before, json_t *after)
 {
-	json_t *list = json_array(), *value;
 	char was[FACT_LEN], is[FACT_LEN];
 	const char *key;
+	json_t *value;
 
-	json_object_foreach(after->machine, key, value)
+	json_object_foreach(after, key, value)
 	{
-		const json_t *old = json_object_get(before->machine, key);
+		json_t *old = json_object_get(before, key);
 
-		if (old && !json_equal(old, value))
+		if (json_is_object(old) && json_is_object(value))
+			add_facts(list, old, value);
+		else if (old && !json_equal(old, value))
 			json_array_append_new(list,
 					      json_pack("{s:s, s:s, s:s}", "fact", key, "old",
 							document_fact(old, was, sizeof(was)), "new",
 							document_fact(value, is, sizeof(is))));
 	}
-	return list;
 }
 
 static void print_facts(const json_t *facts)
@@ -171,9 +172,10 @@ static int compare(const struct question *question)
 	struct document before = document_load(question->old_path),
 			after = document_load(question->new_path);
 	struct changes changes;
-	json_t *facts = list_facts(&before, &after);
+	json_t *facts = json_array();
 	bool is_worse;
 
+	add_facts(facts, before.machine, after.machine);
 	keep_metric(&before.figures, question->metric);
 	keep_metric(&after.figures, question->metric);
 	changes = changes_of(&before.figures, &after.figures, question->least_percent);

@@ -75,6 +75,23 @@ bool report_is_time(const struct document_figure *figure)
 	return false;
 }
 
+/* Facts within a fact, a line each. */
+static void write_group(FILE *stream, json_t *facts)
+{
+	char buffer[FACT_LEN];
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(facts, key, value)
+	{
+		fprintf(stream, "<dd class=\"small\">");
+		html_text(stream, key);
+		fprintf(stream, ": ");
+		html_text(stream, document_fact(value, buffer, sizeof(buffer)));
+		fprintf(stream, "</dd>\n");
+	}
+}
+
 /* A fact as text, whatever it is. */
 static void write_facts(FILE *stream, json_t *facts)
 {
@@ -85,11 +102,14 @@ static void write_facts(FILE *stream, json_t *facts)
 	json_object_foreach(facts, key, value)
 	{
 		text = document_fact(value, buffer, sizeof(buffer));
-		if (!*text)
+		if (!*text && !json_is_object(value))
 			continue;
 		fprintf(stream, "<div>");
 		html_element(stream, "dt", key);
-		html_element(stream, "dd", text);
+		if (json_is_object(value))
+			write_group(stream, value);
+		else
+			html_element(stream, "dd", text);
 		fprintf(stream, "</div>\n");
 	}
 }
