@@ -195,7 +195,7 @@ double change_noise_percent(const struct change *change)
 const char *change_word(enum change_verdict verdict)
 {
 	static const char *const words[_CHANGE_N] = {
-		[CHANGE_NONE] = "same",
+		[CHANGE_NONE] = "within noise",
 		[CHANGE_WORSE] = "worse",
 		[CHANGE_BETTER] = "better",
 		[CHANGE_UNKNOWN] = "too few runs",

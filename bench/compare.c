@@ -85,7 +85,8 @@ static void print_facts(const json_t *facts)
 
 static void print_counts(const struct changes *changes)
 {
-	printf("%zu figures: %zu worse, %zu better, %zu the same, %zu with too few runs to tell",
+	printf("%zu figures: %zu worse, %zu better, %zu within noise, %zu with too few runs to "
+	       "tell",
 	       changes->n, changes->counts[CHANGE_WORSE], changes->counts[CHANGE_BETTER],
 	       changes->counts[CHANGE_NONE], changes->counts[CHANGE_UNKNOWN]);
 	if (changes->gone || changes->added)
