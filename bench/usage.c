@@ -2,6 +2,7 @@
 
 /* See usage.h; proc(5), perf_event_open(2). */
 
+#include <dirent.h>
 #include <errno.h>
 #include <linux/perf_event.h>
 #include <stdio.h>
@@ -70,9 +71,8 @@ static int open_counter(enum kind kind, pid_t thread)
 	return (int)syscall(SYS_perf_event_open, &attr, thread, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
-/* Calls f with every thread of the process and of its children. One of which a list speaks may have
- * gone. */
-static void each_thread(pid_t pid, int depth, void (*f)(pid_t thread, void *context), void *context)
+/* Calls f with the process and its children. One of which a list speaks may have gone. */
+static void each_process(pid_t pid, int depth, void (*f)(pid_t pid, void *context), void *context)
 {
 	char path[PATH_LEN];
 	FILE *file;
@@ -84,7 +84,7 @@ static void each_thread(pid_t pid, int depth, void (*f)(pid_t thread, void *cont
 	if (!file)
 		return;
 	while (fscanf(file, "%d", &child) == 1)
-		each_thread(child, depth + 1, f, context);
+		each_process(child, depth + 1, f, context);
 	fclose(file);
 }
 
@@ -100,6 +100,23 @@ static void watch_thread(pid_t thread, void *context)
 	}
 }
 
+/* Its first thread alone would not do: in some servers others work. */
+static void watch_process(pid_t pid, void *context)
+{
+	char path[PATH_LEN];
+	struct dirent *entry;
+	DIR *threads;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	threads = opendir(path);
+	while (threads && (entry = readdir(threads))) {
+		if (*entry->d_name != '.')
+			watch_thread((pid_t)strtol(entry->d_name, NULL, 10), context);
+	}
+	if (threads)
+		closedir(threads);
+}
+
 struct usage_watch *usage_watch_new(pid_t pid)
 {
 	struct usage_watch *watch = calloc(1, sizeof(*watch));
@@ -108,7 +125,7 @@ struct usage_watch *usage_watch_new(pid_t pid)
 		bench_die("no memory");
 	watch->pid = pid;
 	if (pid)
-		each_thread(pid, 0, watch_thread, watch);
+		each_process(pid, 0, watch_process, watch);
 	return watch;
 }
 
@@ -167,7 +184,7 @@ struct usage usage_take(const struct usage_watch *watch)
 	struct usage usage = { .system_ns = system_ns() };
 
 	if (watch->pid)
-		each_thread(watch->pid, 0, add_time, &usage.process_ns);
+		each_process(watch->pid, 0, add_time, &usage.process_ns);
 	usage.calls = counted(watch, KIND_CALLS);
 	usage.instructions = counted(watch, KIND_INSTRUCTIONS);
 	return usage;
@@ -220,7 +237,7 @@ uint64_t usage_process_memory(pid_t pid)
 {
 	uint64_t sum = 0;
 
-	each_thread(pid, 0, add_memory, &sum);
+	each_process(pid, 0, add_memory, &sum);
 	return sum;
 }
 
