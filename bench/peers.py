@@ -116,6 +116,7 @@ def compare(options, known):
 
 
 def main():
+    setups.end_orderly()
     try:
         return compare(*parse())
     except setups.Unusable as why:

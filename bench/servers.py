@@ -150,6 +150,7 @@ def measure(options):
 
 
 def main():
+    setups.end_orderly()
     try:
         measure(parse())
     except setups.Unusable as why:

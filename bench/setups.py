@@ -145,6 +145,11 @@ def die(message):
     sys.exit(SKIPPED if isinstance(message, Missing) else 1)
 
 
+def end_orderly():
+    """What is running ends, and what was made goes, when we are told to end."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
 def program(name):
     path = shutil.which(name, path=PATH)
     if not path:
