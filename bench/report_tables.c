@@ -377,8 +377,8 @@ static void write_counts(FILE *stream, const struct changes *changes)
 	fprintf(stream,
 		"<p>Of %zu figures that both results have, <span class=\"worse\">%zu are "
 		"worse</span> "
-		"and <span class=\"better\">%zu better</span>, beyond their noise; %zu are the "
-		"same, "
+		"and <span class=\"better\">%zu better</span>, beyond their noise; %zu are within "
+		"it, "
 		"and %zu have too few runs to tell. %zu are only in the older result, %zu only in "
 		"this one.</p>\n",
 		changes->n, changes->counts[CHANGE_WORSE], changes->counts[CHANGE_BETTER],
