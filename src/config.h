@@ -44,6 +44,12 @@ struct ktls_offload_rule {
 	uint64_t bytes;
 };
 
+/* Whether the handshake fails where the kernel cannot. */
+static inline bool ktls_offload_is_required(enum ktls_offload when)
+{
+	return when == KTLS_OFFLOAD_REQUIRED || when == KTLS_OFFLOAD_NIC;
+}
+
 /* Small records at the beginning of a stream; payload 0: no. */
 struct ktls_first_records {
 	uint16_t payload;

@@ -28,6 +28,7 @@
 #include "handshake.h"
 #include "lane.h"
 #include "names.h"
+#include "nic.h"
 #include "resume.h"
 #include "verify.h"
 
@@ -199,6 +200,7 @@ bool ktls_conn_promotion_due(const struct ktls_conn *conn, enum ktls_direction d
 	case KTLS_OFFLOAD_AT_ONCE:
 	case KTLS_OFFLOAD_WITH_REKEY:
 	case KTLS_OFFLOAD_REQUIRED:
+	case KTLS_OFFLOAD_NIC:
 		return true;
 	case KTLS_OFFLOAD_AFTER_BYTES:
 		return half->bytes >= rule->bytes;
@@ -211,14 +213,31 @@ bool ktls_conn_promotion_due(const struct ktls_conn *conn, enum ktls_direction d
 	return false;
 }
 
+static bool wants_nic(const struct ktls_conn *conn, enum ktls_direction direction)
+{
+	return conn->config->offload[direction].when == KTLS_OFFLOAD_NIC;
+}
+
 static int fail_required(struct ktls_conn *conn, enum ktls_direction direction)
 {
 	char why[KTLS_EXPLAIN_LEN];
 
 	ktls_explain_reason(conn, direction, why, sizeof(why));
 	return ktls_conn_fail_alert(conn, -KTLS_E_OFFLOAD, KTLS_ALERT_INTERNAL_ERROR,
-				    "handing %s to the kernel, which the config requires: %s",
-				    direction == KTLS_TX ? "TX" : "RX", why);
+				    "handing %s to the %s, which the config requires: %s",
+				    direction == KTLS_TX ? "TX" : "RX",
+				    wants_nic(conn, direction) ? "NIC" : "kernel", why);
+}
+
+/* The key is the kernel's for good; whose it made it is known only now. */
+static int check_nic(struct ktls_conn *conn, enum ktls_direction direction)
+{
+	struct ktls_half *half = &conn->half[direction];
+
+	if (!wants_nic(conn, direction))
+		return 0;
+	half->reason = (uint16_t)ktls_nic_check(conn->fd, direction, &half->reason_errno);
+	return half->reason ? fail_required(conn, direction) : 0;
 }
 
 int ktls_conn_promote(struct ktls_conn *conn, enum ktls_direction direction)
@@ -242,13 +261,13 @@ int ktls_conn_promote(struct ktls_conn *conn, enum ktls_direction direction)
 	r = ktls_protect_kernel.install(conn, direction);
 	if (!r) {
 		ktls_ciphers_forget(conn->config->aeads, &cipher);
-		return 0;
+		return check_nic(conn, direction);
 	}
 	if (half->reason == KTLS_REASON_NOT_YET) {
 		half->reason = KTLS_REASON_REFUSED;
 		half->reason_errno = -r;
 	}
-	return conn->config->offload[direction].when == KTLS_OFFLOAD_REQUIRED
+	return ktls_offload_is_required(conn->config->offload[direction].when)
 		       ? fail_required(conn, direction)
 		       : 0;
 }
@@ -256,9 +275,15 @@ int ktls_conn_promote(struct ktls_conn *conn, enum ktls_direction direction)
 static void set_reason(struct ktls_conn *conn, enum ktls_direction direction)
 {
 	struct ktls_half *half = &conn->half[direction];
+	unsigned int reason;
 
 	half->reason = (uint16_t)offload_reason(conn, direction);
 	half->reason_errno = half->reason == conn->ulp_reason ? conn->ulp_errno : 0;
+	if (half->reason != KTLS_REASON_NOT_YET || !wants_nic(conn, direction))
+		return;
+	reason = ktls_nic_preflight(conn->fd, direction, &half->reason_errno);
+	if (reason)
+		half->reason = (uint16_t)reason;
 }
 
 void ktls_conn_set_reasons(struct ktls_conn *conn)
@@ -291,7 +316,7 @@ int ktls_conn_open(struct ktls_conn *conn)
 			return r;
 	}
 	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N; d++) {
-		if (conn->config->offload[d].when == KTLS_OFFLOAD_REQUIRED &&
+		if (ktls_offload_is_required(conn->config->offload[d].when) &&
 		    conn->half[d].reason != KTLS_REASON_NOT_YET)
 			return fail_required(conn, d);
 	}

@@ -274,7 +274,9 @@ static int find_devices(struct door *door, struct devices *devices)
 int ktls_device_list(struct ktls_device *ret_devices, size_t size, size_t n, size_t *ret_n)
 {
 	_cleanup_(door_close) struct door door = { 0 };
-	_cleanup_(devices_done) struct devices devices = { .room = n };
+	_cleanup_(devices_done) struct devices devices = {
+		.room = n < KTLS_DEVICES_MAX ? n : KTLS_DEVICES_MAX,
+	};
 	int r;
 
 	if (!ret_n || !size || (n && !ret_devices))

@@ -248,19 +248,32 @@ static bool is_out_of_reach(int error)
 	return false;
 }
 
-int ktls_diag_fd(int fd, struct ktls_diag_socket *ret_socket, size_t size)
+int ktls_diag_look(int fd, struct ktls_diag_socket *ret_socket, struct ktls_diag_signs *ret_signs)
 {
 	struct ktls_diag_socket socket = { .cookie = 0 };
+	struct ktls_diag_signs signs = { .ulp = false };
+	int r = fill_from_socket(fd, &socket);
+
+	if (r < 0)
+		return r;
+	r = ask_one(&socket, &signs);
+	if (r < 0 && !is_out_of_reach(r))
+		return r;
+	*ret_socket = socket;
+	*ret_signs = signs;
+	return 0;
+}
+
+int ktls_diag_fd(int fd, struct ktls_diag_socket *ret_socket, size_t size)
+{
+	struct ktls_diag_socket socket;
 	struct ktls_diag_signs signs;
 	int r;
 
 	if (!ret_socket || !size)
 		return -EINVAL;
-	r = fill_from_socket(fd, &socket);
+	r = ktls_diag_look(fd, &socket, &signs);
 	if (r < 0)
-		return r;
-	r = ask_one(&socket, &signs);
-	if (r < 0 && !is_out_of_reach(r))
 		return r;
 	ktls_sized_copy(ret_socket, size, &socket, sizeof(socket));
 	return 0;

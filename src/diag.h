@@ -30,4 +30,7 @@ void ktls_diag_read_tcp(struct ktls_view info, struct ktls_diag_socket *ret_sock
 /* TLS is attached, or not: the facts that follow from that alone. */
 void ktls_diag_set_tls(struct ktls_diag_socket *socket, bool tls);
 
+/* ktls_diag_fd(), with what sock_diag showed beside: nothing where it could not be asked. */
+int ktls_diag_look(int fd, struct ktls_diag_socket *ret_socket, struct ktls_diag_signs *ret_signs);
+
 #endif

@@ -137,8 +137,8 @@ int ktls_conn_connect(struct ktls_conn *conn, uint64_t deadline_ns)
 
 static bool requires_kernel(const struct ktls_config *config)
 {
-	return config->offload[KTLS_TX].when == KTLS_OFFLOAD_REQUIRED ||
-	       config->offload[KTLS_RX].when == KTLS_OFFLOAD_REQUIRED;
+	return ktls_offload_is_required(config->offload[KTLS_TX].when) ||
+	       ktls_offload_is_required(config->offload[KTLS_RX].when);
 }
 
 int ktls_conn_new_over(struct ktls_conn **ret_conn, struct ktls_config *config,

@@ -13,6 +13,7 @@
 
 #include "base/secret.h"
 #include "credentials.h"
+#include "ethtool.h"
 #include "ktls/kern.h"
 
 static struct {
@@ -36,22 +37,41 @@ static void unlock(pthread_mutex_t **lock)
 	pthread_once(&registry.once, add_ours);                      \
 	pthread_mutex_lock(locked_)
 
-/* Ours. The context is the rule for both directions; none is a config as it comes. */
+/* Ours. The context is a recipe; none is a config as it comes. */
 
-static const enum ktls_offload required = KTLS_OFFLOAD_REQUIRED, never = KTLS_OFFLOAD_NEVER;
+struct recipe {
+	enum ktls_offload when; /* both directions */
+	bool for_nics;		/* only what NICs are known to take */
+};
+
+static const struct recipe required = { .when = KTLS_OFFLOAD_REQUIRED },
+			   never = { .when = KTLS_OFFLOAD_NEVER },
+			   by_nic = { .when = KTLS_OFFLOAD_NIC, .for_nics = true };
+
+static int follow(struct ktls_config *config, const struct recipe *recipe)
+{
+	static const enum ktls_cipher gcm[] = { KTLS_AES_128_GCM, KTLS_AES_256_GCM };
+	int r = 0;
+
+	for (unsigned int d = KTLS_TX; d < _KTLS_DIRECTION_N && !r; d++)
+		r = ktls_config_set_offload(config, d, recipe->when, 0);
+	if (r || !recipe->for_nics)
+		return r;
+	r = ktls_config_set_protocols(config, KTLS_TLS_1_2, KTLS_TLS_1_2);
+	return r ? r : ktls_config_set_ciphers(config, gcm, sizeof(gcm) / sizeof(*gcm));
+}
 
 static int instantiate_ours(const struct ktls_source *source, struct ktls_config **ret_config,
 			    enum ktls_role role)
 {
-	const enum ktls_offload *when = source->context;
 	struct ktls_config *config;
 	int r;
 
 	r = ktls_config_new(&config, role);
 	if (r < 0)
 		return r;
-	for (unsigned int d = KTLS_TX; when && d < _KTLS_DIRECTION_N && !r; d++)
-		r = ktls_config_set_offload(config, d, *when, 0);
+	if (source->context)
+		r = follow(config, source->context);
 	if (r < 0) {
 		ktls_config_unref(config);
 		return r;
@@ -60,7 +80,7 @@ static int instantiate_ours(const struct ktls_source *source, struct ktls_config
 	return 0;
 }
 
-static void add_our(const char *name, uint32_t features, const enum ktls_offload *when)
+static void add_our(const char *name, uint32_t features, const struct recipe *recipe)
 {
 	struct ktls_source *source = &registry.sources[registry.count++];
 
@@ -70,17 +90,22 @@ static void add_our(const char *name, uint32_t features, const enum ktls_offload
 	source->patch = KTLS_VERSION_PATCH;
 	source->features = features | KTLS_FEATURE_SYSTEM | KTLS_FEATURE_WRAP;
 	source->instantiate = instantiate_ours;
-	source->context = (void *)when;
+	source->context = (void *)recipe;
 }
 
 static void add_ours(void)
 {
 	uint32_t kernel = kern_probe()->ulp ? 0 : KTLS_FEATURE_KERNEL;
 	uint32_t fips = ktls_credentials_is_fips() ? KTLS_FEATURE_FIPS_140_2 : 0;
+	uint32_t nic = 0;
+
+	if (kernel && ktls_features_are_anywhere(KTLS_DEVICE_TX))
+		nic = kernel | KTLS_FEATURE_NIC;
 
 	add_our("auto", kernel | fips, NULL);
 	add_our("kernel", kernel | fips, &required);
 	add_our("user", fips, &never);
+	add_our("nic", nic | fips, &by_nic);
 }
 
 /* The registry */

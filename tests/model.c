@@ -133,7 +133,8 @@ static void set_offload(struct model *model, struct model_end *end)
 		uint64_t bytes = model_below(&model->random, 50000);
 
 		if (model->kernel)
-			when = model_below(&model->random, _KTLS_OFFLOAD_N);
+			/* No kernel of ours has a NIC. */
+			when = model_below(&model->random, KTLS_OFFLOAD_NIC);
 		if (when == KTLS_OFFLOAD_REQUIRED && !chance(model, 4))
 			when = KTLS_OFFLOAD_AT_ONCE;
 		end->required |= when == KTLS_OFFLOAD_REQUIRED;

@@ -10,8 +10,11 @@
 #include <linux/ethtool_netlink.h>
 #include <linux/genetlink.h>
 #include <linux/if_link.h>
+#include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <linux/tls.h>
 
 #include <criterion/criterion.h>
 
@@ -338,4 +341,27 @@ void nic_say_refusal(const char *feature)
 	put_set(&ask, ETHTOOL_A_FEATURES_WANTED, true, listed, wanted);
 	put_set(&ask, ETHTOOL_A_FEATURES_ACTIVE, true, listed, wanted);
 	nic_answer(NIC_SWITCH, &ask);
+}
+
+void nic_say_socket(unsigned int tx, unsigned int rx)
+{
+	const uint16_t version = TLS_1_2_VERSION, cipher = TLS_CIPHER_AES_GCM_128;
+	const uint16_t tx_conf = (uint16_t)tx, rx_conf = (uint16_t)rx;
+	const struct inet_diag_msg header = { .idiag_family = AF_INET, .idiag_state = 1 };
+	struct ktls_ask ask = { .type = SOCK_DIAG_BY_FAMILY };
+	size_t info, tls;
+
+	cr_assert_eq(ktls_ask_put_header(&ask, &header, sizeof(header)), 0);
+	if (tx != NIC_CONF_NOT_TOLD) {
+		info = begin(&ask, INET_DIAG_ULP_INFO);
+		put_text(&ask, INET_ULP_INFO_NAME, "tls");
+		tls = begin(&ask, INET_ULP_INFO_TLS);
+		put(&ask, TLS_INFO_VERSION, &version, sizeof(version));
+		put(&ask, TLS_INFO_CIPHER, &cipher, sizeof(cipher));
+		put(&ask, TLS_INFO_TXCONF, &tx_conf, sizeof(tx_conf));
+		put(&ask, TLS_INFO_RXCONF, &rx_conf, sizeof(rx_conf));
+		ktls_ask_end(&ask, tls);
+		ktls_ask_end(&ask, info);
+	}
+	nic_answer(NIC_SOCKET, &ask);
 }

@@ -31,8 +31,17 @@ enum nic_limit {
 	NIC_ETHTOOL = 33, /* the number of that family here */
 };
 
-/* A number no feature has; its bit is listed and means nothing. */
+/* A feature that is listed beside those of TLS. */
 #define NIC_OTHER_FEATURE "rx-all"
+
+/* What a socket's TLS is, in the kernel's numbers (TLS_CONF_... of its net/tls.h). */
+enum nic_conf {
+	NIC_CONF_NOT_TOLD = 0,
+	NIC_CONF_BASE = 1,
+	NIC_CONF_SW = 2,
+	NIC_CONF_HW = 3,
+	NIC_CONF_RECORD = 4,
+};
 
 struct nic_kind {
 	struct ktls_ask answers[NIC_ANSWERS_MAX];
@@ -69,5 +78,9 @@ void nic_say_bond(uint32_t index, const char *name, uint8_t mode, uint8_t policy
 void nic_say_features(uint32_t index, unsigned int tx, unsigned int rx, unsigned int record);
 /* What a switch answers: this feature did not follow; NULL: all did. */
 void nic_say_refusal(const char *feature);
+
+/* The socket that is asked about: each direction, by enum nic_conf; NOT_TOLD: nothing of an upper
+ * layer is said, as to who has no CAP_NET_ADMIN. */
+void nic_say_socket(unsigned int tx, unsigned int rx);
 
 #endif

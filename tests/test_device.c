@@ -80,6 +80,8 @@ Test(unit, all_devices_are_listed_by_their_indices)
 		loopback |= !strcmp(devices[i].name, "lo");
 	}
 	cr_assert(loopback);
+	cr_assert_eq(ktls_device_list(devices, sizeof(*devices), SIZE_MAX, &again), 0);
+	cr_assert_eq(again, n);
 	cr_assert_eq(ktls_device_list(NULL, sizeof(first), 0, &again), 0);
 	cr_assert_eq(again, n);
 	cr_assert_eq(ktls_device_list(&first, sizeof(first), 1, &again), 0);
@@ -117,7 +119,6 @@ Test(unit, what_makes_no_sense_is_refused)
 	cr_assert_eq(ktls_device_list(&device, 0, 1, &n), -EINVAL);
 	cr_assert_eq(ktls_device_list(&device, sizeof(device), 1, NULL), -EINVAL);
 	cr_assert_eq(ktls_device_list(NULL, sizeof(device), 1, &n), -EINVAL);
-	cr_assert_eq(ktls_device_list(&device, sizeof(device), SIZE_MAX / 2, &n), -ENOMEM);
 	cr_assert_eq(ktls_device_set(NULL, KTLS_DEVICE_TX, true), -EINVAL);
 	cr_assert_eq(ktls_device_set("", KTLS_DEVICE_TX, true), -EINVAL);
 	cr_assert_eq(ktls_device_set("lo", _KTLS_DEVICE_FEATURE_N, true), -EINVAL);

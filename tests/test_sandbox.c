@@ -253,12 +253,12 @@ Test(unit, no_connection_goes_out)
 	in_child(try_connect);
 }
 
-static int enter_seccomp(void)
+static int enter_seccomp(bool netlink)
 {
 	char why[SANDBOX_LIMIT_WHY] = "";
 
 	give_up_privileges();
-	return sandbox_seccomp(why) ? -CHILD_SKIPS : 0;
+	return sandbox_seccomp(netlink, why) ? -CHILD_SKIPS : 0;
 }
 
 static void *mark(void *done)
@@ -269,7 +269,7 @@ static void *mark(void *done)
 
 static int try_calls(void)
 {
-	int r = enter_seccomp();
+	int r = enter_seccomp(false);
 
 	if (r)
 		return r;
@@ -297,7 +297,7 @@ Test(unit, what_no_server_of_files_needs_is_refused)
 static int try_needed(void)
 {
 	pthread_t thread;
-	int r = enter_seccomp(), done = 0;
+	int r = enter_seccomp(false), done = 0;
 	int fds[2];
 
 	if (r)
@@ -316,6 +316,22 @@ static int try_needed(void)
 Test(unit, what_it_needs_is_there)
 {
 	in_child(try_needed);
+}
+
+static int try_netlink(void)
+{
+	int r = enter_seccomp(true);
+
+	if (r)
+		return r;
+	EXPECT(socket(AF_NETLINK, SOCK_RAW, 0) >= 0);
+	EXPECT(socket(AF_PACKET, SOCK_RAW, 0) < 0 && errno == EPERM);
+	return 0;
+}
+
+Test(unit, the_kernel_is_asked_over_netlink_only_where_that_was_wanted)
+{
+	in_child(try_netlink);
 }
 
 static int try_all(void)
@@ -347,7 +363,7 @@ static int try_twice(void)
 {
 	struct sandbox_places places = { 0 };
 	struct sandbox_report report;
-	int r = enter_seccomp();
+	int r = enter_seccomp(false);
 
 	if (r)
 		return r;

@@ -4,16 +4,20 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <ktls/ktls.h>
 
+#include "base/sys.h"
 #include "config.h"
 #include "credentials.h"
+#include "tests/nic.h"
 
 enum {
-	OURS = 3,
+	OURS = 4,
 };
 
 static int called;
@@ -58,7 +62,7 @@ static bool is_in(const struct ktls_source *sources, size_t n, const char *name)
 
 Test(unit, ours_say_what_they_can_do)
 {
-	static const char *const names[OURS] = { "auto", "kernel", "user" };
+	static const char *const names[OURS] = { "auto", "kernel", "user", "nic" };
 	struct ktls_source sources[KTLS_SOURCES_MAX];
 	struct ktls_probe probe;
 
@@ -80,8 +84,12 @@ Test(unit, ours_say_what_they_can_do)
 		cr_assert(!(source->features & KTLS_FEATURE_MULTIPLEXER));
 		cr_assert_eq(!!(source->features & KTLS_FEATURE_FIPS_140_2),
 			     ktls_credentials_is_fips());
-		cr_assert_eq(kernel, !probe.ulp && strcmp(source->name, "user"), "%s",
-			     source->name);
+		/* No machine of ours has such a NIC. */
+		cr_assert(!(source->features & KTLS_FEATURE_NIC));
+		cr_assert_eq(kernel,
+			     !probe.ulp && strcmp(source->name, "user") &&
+				     strcmp(source->name, "nic"),
+			     "%s", source->name);
 	}
 }
 
@@ -91,6 +99,7 @@ Test(unit, a_source_makes_configs_of_its_kind)
 		KTLS_OFFLOAD_AUTO,
 		KTLS_OFFLOAD_REQUIRED,
 		KTLS_OFFLOAD_NEVER,
+		KTLS_OFFLOAD_NIC,
 	};
 	struct ktls_source sources[OURS];
 
@@ -106,6 +115,77 @@ Test(unit, a_source_makes_configs_of_its_kind)
 			ktls_config_unref(config);
 		}
 	}
+}
+
+Test(unit, that_of_a_nic_makes_configs_that_a_nic_can_serve)
+{
+	struct ktls_source sources[OURS];
+	struct ktls_config *config;
+
+	cr_assert_eq(ktls_source_find(0, 0, sources, OURS), OURS);
+	cr_assert_eq(ktls_source_instantiate(&sources[OURS - 1], &config, KTLS_SERVER), 0);
+	cr_assert_eq(config->protocol_min, KTLS_TLS_1_2);
+	cr_assert_eq(config->protocol_max, KTLS_TLS_1_2);
+	cr_assert_eq(config->ciphers_n, 2);
+	cr_assert_eq(config->ciphers[0], KTLS_AES_128_GCM);
+	cr_assert_eq(config->ciphers[1], KTLS_AES_256_GCM);
+	ktls_config_unref(config);
+}
+
+static struct ktls_sys real;
+
+static bool is_ulp(int level, int name)
+{
+	return level == IPPROTO_TCP && name == TCP_ULP;
+}
+
+static int take_ulp(int fd, int level, int name, const void *value, socklen_t len)
+{
+	return is_ulp(level, name) ? 0 : real.setsockopt(fd, level, name, value, len);
+}
+
+static int tell_ulp(int fd, int level, int name, void *value, socklen_t *len)
+{
+	if (!is_ulp(level, name))
+		return real.getsockopt(fd, level, name, value, len);
+	memcpy(value, "tls", *len = sizeof("tls"));
+	return 0;
+}
+
+/* A kernel with TLS, and a NIC whose TX is in that state; how many sources have the features. */
+static size_t count_with(unsigned int state, uint32_t features)
+{
+	struct ktls_source sources[OURS];
+
+	real = ktls_sys;
+	ktls_sys.setsockopt = take_ulp;
+	ktls_sys.getsockopt = tell_ulp;
+	nic_begin();
+	nic_say_features(1, KTLS_DEVICE_FIXED_OFF, KTLS_DEVICE_FIXED_OFF, KTLS_DEVICE_ABSENT);
+	nic_say_features(7, state, KTLS_DEVICE_FIXED_OFF, KTLS_DEVICE_ABSENT);
+	return ktls_source_find(features, features, sources, OURS);
+}
+
+Test(unit, where_a_nic_is_on_its_source_says_so)
+{
+	const uint32_t both = KTLS_FEATURE_NIC | KTLS_FEATURE_KERNEL;
+	struct ktls_source source;
+
+	cr_assert_eq(count_with(KTLS_DEVICE_ON, both), 1);
+	ktls_source_default(KTLS_FEATURE_NIC, KTLS_FEATURE_NIC, &source);
+	cr_assert_str_eq(source.name, "nic");
+	ktls_source_default(KTLS_FEATURE_KERNEL, KTLS_FEATURE_KERNEL, &source);
+	cr_assert_str_eq(source.name, "auto");
+}
+
+Test(unit, where_none_is_on_its_source_is_nobodys)
+{
+	struct ktls_source source;
+
+	cr_assert_eq(count_with(KTLS_DEVICE_OFF, KTLS_FEATURE_NIC), 0);
+	cr_assert_eq(ktls_source_find(KTLS_FEATURE_KERNEL, KTLS_FEATURE_KERNEL, &source, 1), 1);
+	ktls_source_default(KTLS_FEATURE_NIC, KTLS_FEATURE_NIC, &source);
+	cr_assert_str_eq(source.name, "");
 }
 
 /* Looking */

@@ -46,6 +46,8 @@ enum ktls_offload {
 	KTLS_OFFLOAD_REQUIRED,	  /* at once, and the handshake fails if the kernel cannot */
 	KTLS_OFFLOAD_WITH_REKEY,  /* at once, if the kernel can change keys too (6.14): where it
 				     cannot, a KeyUpdate of TLS 1.3 ends the connection */
+	KTLS_OFFLOAD_NIC, /* as REQUIRED, and by a NIC: the handshake fails also if the kernel
+			     would do it itself, or does not tell */
 	_KTLS_OFFLOAD_N,
 };
 

@@ -25,6 +25,7 @@ extern "C" {
 
 enum ktls_device_limit {
 	KTLS_DEVICE_NAME_LEN = 16, /* with the zero at its end */
+	KTLS_DEVICES_MAX = 65536,  /* that are listed at once */
 };
 
 /* What a NIC may do; each is a feature of ethtool(8). */
@@ -74,10 +75,10 @@ int ktls_device_of_fd(int fd, struct ktls_device *ret_device, size_t size);
 int ktls_device_by_name(const char *name, struct ktls_device *ret_device, size_t size);
 
 /*
- * All devices, in the order of their indices: at most n into ret_devices, each of `size` bytes, the
- * size of the struct as the caller knows it; *ret_n is how many there are, which may be more.
- * ret_devices may be NULL if n is 0. -EINVAL, -ENOMEM, -EBADMSG, -errno; -EAGAIN: they changed
- * faster than they could be told, call again.
+ * All devices, in the order of their indices: at most n, and KTLS_DEVICES_MAX, into ret_devices,
+ * each of `size` bytes, the size of the struct as the caller knows it; *ret_n is how many there
+ * are, which may be more. ret_devices may be NULL if n is 0. -EINVAL, -ENOMEM, -EBADMSG, -errno;
+ * -EAGAIN: they changed faster than they could be told, call again.
  */
 int ktls_device_list(struct ktls_device *ret_devices, size_t size, size_t n, size_t *ret_n);
 

@@ -98,6 +98,10 @@ enum ktls_reason {
 	KTLS_REASON_CONTROL_RECORD, /* a record that is no data is for who asks for its type */
 	KTLS_REASON_UNSOUND,	    /* it is done, and not as it should be */
 	KTLS_REASON_NO_ANSWER,	    /* the kernel did not answer in time */
+	KTLS_REASON_NO_NIC,	    /* the connection's network device cannot, or does not say so */
+	KTLS_REASON_NIC_OFF,	    /* it can, and is switched off */
+	KTLS_REASON_NIC_DECLINED,   /* it was on and took no key: the kernel does it itself */
+	KTLS_REASON_NIC_UNTOLD, /* the kernel does not tell this process whether it is the NIC */
 	_KTLS_REASON_N,
 };
 

@@ -9,8 +9,10 @@
  *   "auto"    the kernel protects what it can, as ktls_config_new() has it
  *   "kernel"  the kernel protects both directions, or there is no connection
  *   "user"    the kernel protects nothing
+ *   "nic"     a NIC protects both directions, or there is no connection: TLS 1.2 with AES-GCM
  *
- * and behind them what the program, or a library in it, registers. The registry never allocates.
+ * and behind them what the program, or a library in it, registers. The registry allocates
+ * nothing, but when it is first looked at, and tries the kernel and asks for its network devices.
  *
  * Thread rule: any function, any thread. A source that is handed out is a copy, and stays good
  * when the original is unregistered.
@@ -33,11 +35,14 @@ enum ktls_source_limit {
 
 /* What can be asked of a source. */
 enum ktls_feature {
-	KTLS_FEATURE_KERNEL = 1u << 0, /* records may be the kernel's to protect; of the three above
+	KTLS_FEATURE_KERNEL = 1u << 0, /* records may be the kernel's to protect; of those above
 					  only where its tls is there */
 	KTLS_FEATURE_SYSTEM = 1u << 1, /* comes with the library */
 	KTLS_FEATURE_MULTIPLEXER = 1u << 2, /* many calls may be under way at once; none has it */
 	KTLS_FEATURE_WRAP = 1u << 3,	    /* takes a socket that somebody else has connected */
+	KTLS_FEATURE_NIC = 1u << 4, /* records are a NIC's to protect: "nic", and that only where a
+				       network device had tls-hw-tx-offload on; whether it is the
+				       one that a connection takes, is seen in its handshake */
 	KTLS_FEATURE_FIPS_140_2 = 1u << 16, /* GnuTLS is in its FIPS 140-2 mode */
 };
 

@@ -146,6 +146,22 @@ static const struct reason reasons[_KTLS_REASON_N] = {
 				  "do not use it on this kernel" },
 	[KTLS_REASON_NO_ANSWER] = { "no-answer", "the kernel did not answer in time",
 				    "try again where the machine has less to do" },
+	[KTLS_REASON_NO_NIC] = { "no-nic", "the connection's network device cannot protect records",
+				 "send it by a NIC that can; ethtool -k DEV says which" },
+	[KTLS_REASON_NIC_OFF] = { "nic-off",
+				  "the connection's NIC can protect records, and is switched off",
+				  "switch it on: ethtool -K DEV tls-hw-tx-offload on "
+				  "tls-hw-rx-offload on" },
+	[KTLS_REASON_NIC_DECLINED] = { "nic-declined",
+				       "the kernel protects the records itself, and no NIC",
+				       "choose TLS 1.2 with AES-GCM, which NICs are known to "
+				       "take" },
+	[KTLS_REASON_NIC_UNTOLD] = { "nic-untold",
+				     "the kernel does not tell this process whether it is a NIC "
+				     "that protects the records",
+				     "load tcp_diag (modprobe tcp_diag); run with CAP_NET_ADMIN, "
+				     "or "
+				     "on Linux 6.15" },
 };
 
 static unsigned int magnitude(int code)

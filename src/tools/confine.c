@@ -96,7 +96,10 @@ static void say(const struct sandbox_report *report)
 
 static int enter_sandbox(const struct settings *settings, struct metrics_process *process)
 {
-	struct sandbox_places places = { 0 };
+	/* Whether it is a NIC that protects is asked of each connection. */
+	struct sandbox_places places = {
+		.netlink = settings->offload && !strcmp(settings->offload, "nic"),
+	};
 	struct sandbox_report report;
 	int r = confine_add_places(&places, settings);
 

@@ -95,6 +95,7 @@ void sandbox_enter(const struct sandbox_places *places, struct sandbox_report *r
 	report.applied[SANDBOX_NO_NEW_PRIVS] = !set_no_new_privs(report.why[SANDBOX_NO_NEW_PRIVS]);
 	report.applied[SANDBOX_LANDLOCK] = !sandbox_landlock(places, report.why[SANDBOX_LANDLOCK]);
 	/* Last: it forbids the calls of the others. */
-	report.applied[SANDBOX_SECCOMP] = !sandbox_seccomp(report.why[SANDBOX_SECCOMP]);
+	report.applied[SANDBOX_SECCOMP] =
+		!sandbox_seccomp(places->netlink, report.why[SANDBOX_SECCOMP]);
 	*ret_report = report;
 }

@@ -38,6 +38,7 @@ struct sandbox_place {
 struct sandbox_places {
 	struct sandbox_place *list;
 	size_t n;
+	bool netlink; /* what the kernel says over netlink(7) is to be heard, too */
 };
 
 struct sandbox_report {
@@ -60,6 +61,6 @@ const char *sandbox_part_name(enum sandbox_part part);
 
 /* Its parts: 0, or -errno with *why said. Each in a file of its own, or none (sandbox_none.c). */
 int sandbox_landlock(const struct sandbox_places *places, char why[SANDBOX_LIMIT_WHY]);
-int sandbox_seccomp(char why[SANDBOX_LIMIT_WHY]);
+int sandbox_seccomp(bool netlink, char why[SANDBOX_LIMIT_WHY]);
 
 #endif

@@ -20,7 +20,8 @@ int sandbox_landlock(const struct sandbox_places *places, char why[SANDBOX_LIMIT
 	return refuse(why);
 }
 
-int sandbox_seccomp(char why[SANDBOX_LIMIT_WHY])
+int sandbox_seccomp(bool netlink, char why[SANDBOX_LIMIT_WHY])
 {
+	(void)netlink;
 	return refuse(why);
 }

@@ -190,10 +190,11 @@ static int allow(scmp_filter_ctx filter, const char *name, unsigned int n,
 	return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, n, compare);
 }
 
-static int fill(scmp_filter_ctx filter)
+static int fill(scmp_filter_ctx filter, bool netlink)
 {
 	/* abort(3) and raise(3), which are of ours only. */
 	struct scmp_arg_cmp self = SCMP_A0_64(SCMP_CMP_EQ, (scmp_datum_t)getpid());
+	struct scmp_arg_cmp of_netlink = SCMP_A0_64(SCMP_CMP_EQ, AF_NETLINK);
 	int clone3 = seccomp_syscall_resolve_name("clone3");
 	int r = allow(filter, "tgkill", 1, &self);
 
@@ -201,16 +202,18 @@ static int fill(scmp_filter_ctx filter)
 		r = allow(filter, allowed[i], 0, NULL);
 	for (size_t i = 0; i < sizeof(arguments) / sizeof(*arguments) && !r; i++)
 		r = allow(filter, arguments[i].call, 1, &arguments[i].compare);
+	if (!r && netlink)
+		r = allow(filter, "socket", 1, &of_netlink);
 	/* Its flags lie in memory, where no filter sees them: libc then takes clone(2). */
 	if (!r && clone3 != __NR_SCMP_ERROR)
 		r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), clone3, 0);
 	return r;
 }
 
-int sandbox_seccomp(char why[SANDBOX_LIMIT_WHY])
+int sandbox_seccomp(bool netlink, char why[SANDBOX_LIMIT_WHY])
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int r = filter ? fill(filter) : -ENOMEM;
+	int r = filter ? fill(filter, netlink) : -ENOMEM;
 
 	if (!r)
 		r = seccomp_load(filter);

@@ -45,10 +45,11 @@ const struct setting settings_table[SETTINGS_TABLE_N] = {
 	  .kind = SETTING_CHOICE,
 	  .offset = FIELD(offload),
 	  .value = "auto",
-	  .choices = { "auto", "off", "tx", "rx", "both", "required" },
+	  .choices = { "auto", "off", "tx", "rx", "both", "required", "nic" },
 	  .argument = "WHEN",
 	  .help = "which records the kernel protects: auto (default), off, tx,\n"
-		  "rx, both (where it can), required (or no connection)" },
+		  "rx, both (where it can), required (or no connection),\n"
+		  "nic (by a NIC, or no connection)" },
 	{ .name = "engine",
 	  .kind = SETTING_CHOICE,
 	  .offset = FIELD(engine),

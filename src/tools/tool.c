@@ -49,6 +49,7 @@ static const struct offload_word offload_words[] = {
 	{ "rx", KTLS_OFFLOAD_NEVER, KTLS_OFFLOAD_AT_ONCE },
 	{ "both", KTLS_OFFLOAD_AT_ONCE, KTLS_OFFLOAD_AT_ONCE },
 	{ "required", KTLS_OFFLOAD_REQUIRED, KTLS_OFFLOAD_REQUIRED },
+	{ "nic", KTLS_OFFLOAD_NIC, KTLS_OFFLOAD_NIC },
 };
 
 int tool_set_offload(struct ktls_config *config, const char *word)

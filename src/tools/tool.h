@@ -59,7 +59,7 @@ int tool_usage(const char *command);
 /* A socket for each connection, and then files: as many descriptors as there may be. */
 void tool_raise_file_limit(void);
 
-/* Sets both directions as --offload says: auto, off, tx, rx, both, required. -EINVAL: none of
+/* Sets both directions as --offload says: auto, off, tx, rx, both, required, nic. -EINVAL: none of
  * these. */
 int tool_set_offload(struct ktls_config *config, const char *word);
 
