@@ -20,9 +20,6 @@ struct bench_figures;
 /* What `limits` measures, each run of so much CPU time. */
 void limits_measure(struct bench_figures *figures, unsigned int runs, uint64_t ns);
 
-/* A number from 1 to max, or the program ends. */
-uint64_t bench_number(const char *text, uint64_t max, const char *usage);
-
 /* What is returned then: 0 where it was asked for, else 2. */
 int bench_say_usage(const char *usage, bool asked);
 

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,20 +24,6 @@ enum {
 
 #define MS_PER_S  1e3
 #define NS_PER_MS 1e6
-
-static void allow_fds(uint64_t n)
-{
-	struct rlimit limit;
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur < n)
-		limit.rlim_cur = n;
-	if (limit.rlim_max < n)
-		limit.rlim_max = n;
-	if (setrlimit(RLIMIT_NOFILE, &limit))
-		bench_die("%llu descriptors: %s. To do: fewer with -n", (unsigned long long)n,
-			  strerror(errno));
-}
 
 /* Both ends of so many connections stay open. */
 static void *open_pairs(void *context)
@@ -114,7 +99,7 @@ int main(int argc, char **argv)
 	struct bench_options options = { .runs = 21, .amount = 10000 };
 
 	bench_parse(argc, argv, "bench-diag [-r RUNS] [-n SOCKETS]", &options);
-	allow_fds(options.amount + FDS_BESIDE);
+	bench_allow_fds(options.amount + FDS_BESIDE);
 	open_all(options.amount);
 	tell("every", KTLS_DIAG_EVERY, options.runs);
 	tell("with TLS", 0, options.runs);

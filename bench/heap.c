@@ -7,12 +7,9 @@
  * the kernel says of its own, which counts both ends of each. The amount counts connections.
  */
 
-#include <errno.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "support.h"
@@ -28,59 +25,13 @@ static size_t heap(void)
 	return info.uordblks + info.hblkhd;
 }
 
-/* The number behind a name in one of the kernel's tables; 0 if it is not there. */
-static uint64_t kernel_number(const char *path, const char *line, const char *name)
-{
-	FILE *file = fopen(path, "re");
-	char text[256], *at;
-	uint64_t value = 0;
-
-	while (file && fgets(text, sizeof(text), file)) {
-		if (strncmp(text, line, strlen(line)) != 0)
-			continue;
-		at = strstr(text + strlen(line), name);
-		if (at)
-			value = strtoull(at + strlen(name), NULL, 10);
-	}
-	if (file)
-		fclose(file);
-	return value;
-}
-
-struct kernel_memory {
-	uint64_t slab, tcp; /* bytes */
-};
-
-static struct kernel_memory kernel_memory(void)
-{
-	return (struct kernel_memory){
-		.slab = kernel_number("/proc/meminfo", "Slab:", "") * 1024,
-		.tcp = kernel_number("/proc/net/sockstat", "TCP:", " mem ") *
-		       (uint64_t)sysconf(_SC_PAGESIZE),
-	};
-}
-
-static void allow_fds(uint64_t n)
-{
-	struct rlimit limit;
-
-	getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur < n)
-		limit.rlim_cur = n;
-	if (limit.rlim_max < n)
-		limit.rlim_max = n;
-	if (setrlimit(RLIMIT_NOFILE, &limit))
-		bench_die("%llu descriptors: %s. To do: fewer with -n", (unsigned long long)n,
-			  strerror(errno));
-}
-
 /* The first connection is not counted: it makes what all share. */
 static void measure(enum ktls_offload offload, enum ktls_protection protection, size_t n)
 {
 	struct bench_peer peer = bench_peer_start(BENCH_PEER_HOLD);
 	struct ktls_config *server = bench_server(NULL, offload, true);
 	struct ktls_conn **conns = calloc(n + 1, sizeof(struct ktls_conn *));
-	struct kernel_memory kernel_before = { 0 }, kernel_open;
+	struct bench_kernel_memory kernel_before = { 0 }, kernel_open;
 	size_t before = 0, open, after, written;
 
 	if (!conns)
@@ -96,10 +47,10 @@ static void measure(enum ktls_offload offload, enum ktls_protection protection, 
 		if (i)
 			continue;
 		before = heap();
-		kernel_before = kernel_memory();
+		kernel_before = bench_kernel_memory();
 	}
 	open = heap();
-	kernel_open = kernel_memory();
+	kernel_open = bench_kernel_memory();
 	for (size_t i = 1; i <= n; i++)
 		ktls_conn_free(conns[i]);
 	after = heap();
@@ -121,7 +72,7 @@ int main(int argc, char **argv)
 	struct ktls_probe probe;
 
 	bench_parse(argc, argv, "usage: heap [-n CONNECTIONS]", &options);
-	allow_fds(options.amount + FDS_BESIDE);
+	bench_allow_fds(options.amount + FDS_BESIDE);
 	measure(KTLS_OFFLOAD_NEVER, KTLS_PROTECTION_USER, options.amount);
 	bench_must(ktls_probe(&probe, sizeof(probe)), "probing", NULL);
 	if (!probe.tls13[KTLS_AES_128_GCM][KTLS_TX] && !probe.tls13[KTLS_AES_128_GCM][KTLS_RX])

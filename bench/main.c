@@ -40,19 +40,6 @@ static void print_help(FILE *stream)
 		fprintf(stream, "  %-8s %s\n", commands[i].name, commands[i].purpose);
 }
 
-uint64_t bench_number(const char *text, uint64_t max, const char *usage)
-{
-	char *end;
-	unsigned long long value;
-
-	errno = 0;
-	value = strtoull(text, &end, 10);
-	if (errno || end == text || *end || *text == '-' || !value || value > max)
-		bench_die("%s: a number from 1 to %llu is needed\n%s", text,
-			  (unsigned long long)max, usage);
-	return value;
-}
-
 int bench_say_usage(const char *usage, bool asked)
 {
 	fputs(usage, asked ? stdout : stderr);

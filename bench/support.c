@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -45,14 +46,14 @@ void bench_must(int rc, const char *what, const char *detail)
 		bench_die("%s: %s. %s", what, ktls_strerror(rc), detail ? detail : "");
 }
 
-static uint64_t parse_number(const char *text, uint64_t max, const char *usage)
+uint64_t bench_number(const char *text, uint64_t max, const char *usage)
 {
 	char *end;
 	unsigned long long value;
 
 	errno = 0;
 	value = strtoull(text, &end, 10);
-	if (errno || end == text || *end || !value || value > max)
+	if (errno || end == text || *end || *text == '-' || !value || value > max)
 		bench_die("%s: a number from 1 to %llu is needed\n%s", text,
 			  (unsigned long long)max, usage);
 	return value;
@@ -64,18 +65,59 @@ void bench_parse(int argc, char **argv, const char *usage, struct bench_options 
 
 	while ((option = getopt(argc, argv, "a:r:n:s:")) != -1) {
 		if (option == 'r')
-			options->runs = (unsigned int)parse_number(optarg, BENCH_RUNS_MAX, usage);
+			options->runs = (unsigned int)bench_number(optarg, BENCH_RUNS_MAX, usage);
 		else if (option == 'a')
-			options->arm = (unsigned int)parse_number(optarg, BENCH_ARMS_MAX, usage);
+			options->arm = (unsigned int)bench_number(optarg, BENCH_ARMS_MAX, usage);
 		else if (option == 'n')
-			options->amount = parse_number(optarg, 1u << 20, usage);
+			options->amount = bench_number(optarg, 1u << 20, usage);
 		else if (option == 's')
-			options->size = parse_number(optarg, 1u << 30, usage);
+			options->size = bench_number(optarg, 1u << 30, usage);
 		else
 			bench_die("%s", usage);
 	}
 	if (optind != argc)
 		bench_die("%s", usage);
+}
+
+void bench_allow_fds(uint64_t n)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < n)
+		limit.rlim_cur = n;
+	if (limit.rlim_max < n)
+		limit.rlim_max = n;
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		bench_die("%llu descriptors: %s. To do: fewer with -n", (unsigned long long)n,
+			  strerror(errno));
+}
+
+uint64_t bench_kernel_number(const char *path, const char *line, const char *name)
+{
+	FILE *file = fopen(path, "re");
+	char text[256], *at;
+	uint64_t value = 0;
+
+	while (file && fgets(text, sizeof(text), file)) {
+		if (strncmp(text, line, strlen(line)) != 0)
+			continue;
+		at = strstr(text + strlen(line), name);
+		if (at)
+			value = strtoull(at + strlen(name), NULL, 10);
+	}
+	if (file)
+		fclose(file);
+	return value;
+}
+
+struct bench_kernel_memory bench_kernel_memory(void)
+{
+	return (struct bench_kernel_memory){
+		.slab = bench_kernel_number("/proc/meminfo", "Slab:", "") * 1024,
+		.tcp = bench_kernel_number("/proc/net/sockstat", "TCP:", " mem ") *
+		       (uint64_t)sysconf(_SC_PAGESIZE),
+	};
 }
 
 uint64_t bench_cpu_ns(void)

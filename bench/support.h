@@ -39,6 +39,22 @@ struct bench_options {
 /* Over the defaults that *options holds. */
 void bench_parse(int argc, char **argv, const char *usage, struct bench_options *options);
 
+/* A number from 1 to max, or the program ends. */
+uint64_t bench_number(const char *text, uint64_t max, const char *usage);
+
+/* At least so many descriptors at once, or the program ends. */
+void bench_allow_fds(uint64_t n);
+
+/* The number behind a name in one of the kernel's tables; 0 if it is not there. */
+uint64_t bench_kernel_number(const char *path, const char *line, const char *name);
+
+/* Bytes that the kernel has for itself, and those that TCP's sockets hold. */
+struct bench_kernel_memory {
+	uint64_t slab, tcp;
+};
+
+struct bench_kernel_memory bench_kernel_memory(void);
+
 /* CPU time of this process, user and system, in nanoseconds. */
 uint64_t bench_cpu_ns(void);
 

@@ -20,7 +20,6 @@ enum {
 	PATH_LEN = 64,
 	DEPTH_MAX = 4,	   /* of children of children */
 	COUNTERS_MAX = 64, /* threads that are counted */
-	LINE_LEN = 256,
 };
 
 enum kind {
@@ -207,30 +206,13 @@ struct usage usage_between(struct usage begin, struct usage end)
 
 /* -- Memory -- */
 
-/* The number behind `label` in a file of lines, in KiB; 0: it is not there. */
-static uint64_t kib_of(const char *path, const char *label)
-{
-	char line[LINE_LEN];
-	FILE *file = fopen(path, "re");
-	unsigned long long kib = 0;
-
-	while (file && fgets(line, sizeof(line), file)) {
-		if (!strncmp(line, label, strlen(label)) &&
-		    sscanf(line + strlen(label), "%llu", &kib) == 1)
-			break;
-	}
-	if (file)
-		fclose(file);
-	return kib;
-}
-
 static void add_memory(pid_t pid, void *context)
 {
 	char path[PATH_LEN];
 	uint64_t *sum = context;
 
 	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	*sum += kib_of(path, "RssAnon:") * 1024;
+	*sum += bench_kernel_number(path, "RssAnon:", "") * 1024;
 }
 
 uint64_t usage_process_memory(pid_t pid)
@@ -241,24 +223,9 @@ uint64_t usage_process_memory(pid_t pid)
 	return sum;
 }
 
-/* "TCP: inuse 5 orphan 0 tw 0 alloc 7 mem 3", in pages. */
-static uint64_t socket_memory(void)
-{
-	unsigned long long pages = 0;
-	char line[LINE_LEN];
-	FILE *file = fopen("/proc/net/sockstat", "re");
-
-	while (file && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "TCP: inuse %*d orphan %*d tw %*d alloc %*d mem %llu", &pages) ==
-		    1)
-			break;
-	}
-	if (file)
-		fclose(file);
-	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 uint64_t usage_kernel_memory(void)
 {
-	return kib_of("/proc/meminfo", "Slab:") * 1024 + socket_memory();
+	struct bench_kernel_memory memory = bench_kernel_memory();
+
+	return memory.slab + memory.tcp;
 }
