@@ -267,6 +267,24 @@ static void check_child(pid_t child)
 		  WEXITSTATUS(status));
 }
 
+/* In a child, which ends with it: of a socket whose TX has a key, and what is known of it here. */
+static void check_elsewhere(void (*check)(int fd, const struct ktls_diag_socket *known))
+{
+	struct ktls_diag_socket known;
+	int fds[2];
+	pid_t child;
+
+	kit_tcp_pair(fds);
+	attach(fds[0]);
+	cr_assert(key(fds[0], KTLS_TX, &kit_suites[4]));
+	known = ask_both(fds[0]);
+	child = fork();
+	if (!child)
+		check(fds[0], &known);
+	check_child(child);
+	close_pair(fds);
+}
+
 static bool list(unsigned int flags, uint64_t cookie, struct ktls_diag_socket *ret_socket,
 		 size_t *ret_n, size_t *ret_hidden)
 {
@@ -310,19 +328,7 @@ static void check_unprivileged(int fd, const struct ktls_diag_socket *known)
 
 Test(kernel, without_privileges_what_is_hidden_is_said_to_be)
 {
-	struct ktls_diag_socket known;
-	int fds[2];
-	pid_t child;
-
-	kit_tcp_pair(fds);
-	attach(fds[0]);
-	cr_assert(key(fds[0], KTLS_TX, &kit_suites[4]));
-	known = ask_both(fds[0]);
-	child = fork();
-	if (!child)
-		check_unprivileged(fds[0], &known);
-	check_child(child);
-	close_pair(fds);
+	check_elsewhere(check_unprivileged);
 }
 
 /* There nobody else's sockets are; of the one that came along, what it says of itself. */
@@ -344,17 +350,5 @@ static void check_namespace(int fd, const struct ktls_diag_socket *known)
 
 Test(kernel, another_network_namespace_has_its_own_sockets)
 {
-	struct ktls_diag_socket known;
-	int fds[2];
-	pid_t child;
-
-	kit_tcp_pair(fds);
-	attach(fds[0]);
-	cr_assert(key(fds[0], KTLS_TX, &kit_suites[4]));
-	known = ask_both(fds[0]);
-	child = fork();
-	if (!child)
-		check_namespace(fds[0], &known);
-	check_child(child);
-	close_pair(fds);
+	check_elsewhere(check_namespace);
 }
