@@ -160,6 +160,17 @@ static bool is_name(const char *name)
 	return name && *name;
 }
 
+/* Through a door that is opened here. No device has a longer name. */
+static int find_named(struct door *door, const char *name, struct ktls_link *ret_link)
+{
+	int r;
+
+	if (strlen(name) >= KTLS_DEVICE_NAME_LEN)
+		return -ENODEV;
+	r = door_open(door);
+	return r ? r : find_link(door, 0, name, ret_link);
+}
+
 int ktls_device_by_name(const char *name, struct ktls_device *ret_device, size_t size)
 {
 	_cleanup_(door_close) struct door door = { 0 };
@@ -168,11 +179,7 @@ int ktls_device_by_name(const char *name, struct ktls_device *ret_device, size_t
 
 	if (!is_name(name) || !ret_device || !size)
 		return -EINVAL;
-	if (strlen(name) >= KTLS_DEVICE_NAME_LEN)
-		return -ENODEV;
-	r = door_open(&door);
-	if (!r)
-		r = find_link(&door, 0, name, &link);
+	r = find_named(&door, name, &link);
 	if (r < 0)
 		return r;
 	ktls_sized_copy(ret_device, size, &link.device, sizeof(link.device));
@@ -356,11 +363,7 @@ int ktls_device_set(const char *name, enum ktls_device_feature feature, bool on)
 
 	if (!is_name(name) || (unsigned int)feature >= _KTLS_DEVICE_FEATURE_N)
 		return -EINVAL;
-	if (strlen(name) >= KTLS_DEVICE_NAME_LEN)
-		return -ENODEV;
-	r = door_open(&door);
-	if (!r)
-		r = find_link(&door, 0, name, &link);
+	r = find_named(&door, name, &link);
 	if (r < 0)
 		return r;
 	state = link.device.feature[feature];

@@ -85,17 +85,6 @@ static json_t *json_of_address(const struct ktls_address *address)
 	return json_pack("{s:s, s:i}", "address", text, "port", address->port);
 }
 
-static const char *version_of(const struct ktls_diag_socket *socket)
-{
-	switch (socket->protocol) {
-	case KTLS_TLS_1_2:
-		return "1.2";
-	case KTLS_TLS_1_3:
-		return "1.3";
-	}
-	return NULL;
-}
-
 /* null: there is no TLS, or it is not told whether there is. */
 static json_t *json_of_mode(const struct ktls_diag_socket *socket, enum ktls_direction direction)
 {
@@ -158,8 +147,8 @@ static json_t *json_of_socket(const struct stat_report *report, size_t i)
 			 json_of_address(&socket->local), "peer", json_of_address(&socket->peer),
 			 "state", ktls_diag_state_name(socket->state), "tls",
 			 flag_if(socket->told & KTLS_DIAG_TOLD_TLS, socket->tls), "version",
-			 string_if(version_of(socket)), "cipher", string_if(socket->cipher), "tx",
-			 json_of_mode(socket, KTLS_TX), "rx", json_of_mode(socket, KTLS_RX),
+			 string_if(stat_table_version(socket)), "cipher", string_if(socket->cipher),
+			 "tx", json_of_mode(socket, KTLS_TX), "rx", json_of_mode(socket, KTLS_RX),
 			 "options", json_of_options(socket), "receive_queue",
 			 number_if(told, socket->tcp_receive_queue), "send_queue",
 			 number_if(told, socket->tcp_send_queue), "uid", number(socket->uid),

@@ -58,8 +58,7 @@ struct pen {
 
 /* -- Cells -- */
 
-/* "1.3", without the word that is its column's title. */
-static const char *version_of(const struct ktls_diag_socket *socket)
+const char *stat_table_version(const struct ktls_diag_socket *socket)
 {
 	switch (socket->protocol) {
 	case KTLS_TLS_1_2:
@@ -93,7 +92,7 @@ static void fill_address(const struct ktls_address *address, char ret_cell[CELL_
 
 static void fill_cells(const struct ktls_diag_socket *socket, char ret_cells[_COLUMN_N][CELL_LEN])
 {
-	const char *version = version_of(socket);
+	const char *version = stat_table_version(socket);
 	const char *otherwise = without(socket, KTLS_DIAG_TOLD_CIPHER);
 
 	strcpy(ret_cells[COLUMN_STATE], stat_state_name(socket->state));

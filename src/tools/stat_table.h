@@ -20,6 +20,9 @@ struct stat_look {
 	bool extended; /* the facts of TCP */
 };
 
+/* "1.3", without the word that is its column's title; NULL: no key yet, or not told. */
+const char *stat_table_version(const struct ktls_diag_socket *socket);
+
 void stat_table_print(FILE *out, const struct stat_moment *moment, const struct stat_look *look);
 
 /* What cannot be seen, and what to do about it, and if there is nothing, why: a sentence a line. */
