@@ -15,61 +15,11 @@
 
 #include "load.h"
 #include "match.h"
-#include "rival_gnutls.h"
-#include "service.h"
-#include "usage.h"
 
 enum {
+	SERVER_CPU = 0,
 	BUSY_PERCENT = 92, /* of its CPU: then a party is at its limit */
 	TAIL_N = 10000,	   /* requests, for a quantile of 99.99 % to be one */
-};
-
-/* More connections than two hide the wait for the other side; 64 keep a server busy. */
-#define BULK	.kind = WORK_BULK, .protocol = KTLS_TLS_1_3
-#define REQUEST .kind = WORK_REQUEST, .protocol = KTLS_TLS_1_3
-#define HANDSHAKE \
-	.kind = WORK_REQUEST, .size = 1024, .conns = 8, .reconnect = true, .handshakes_only = true
-
-const struct workload workloads[] = {
-	{ "bulk-4k", BULK, .size = 4096, .conns = 64 },
-	{ "bulk-64k", BULK, .size = 65536, .conns = 16 },
-	{ "bulk-1m", BULK, .size = 1 << 20, .conns = 8 },
-	{ "bulk-64m", BULK, .size = 64 << 20, .conns = 4 },
-	{ "bulk-1g", BULK, .size = 1u << 30, .conns = 4 },
-	{ "upload-1m", BULK, .size = 1 << 20, .conns = 8, .upload = true },
-	{ "request-1k", REQUEST, .size = 1024, .conns = 64 },
-	{ "rate-1k", REQUEST, .size = 1024, .conns = 64, .rated = true },
-	{ "ping-64", REQUEST, .size = 64, .conns = 1 },
-	{ "handshake-1.3", HANDSHAKE, .protocol = KTLS_TLS_1_3 },
-	{ "handshake-1.2", HANDSHAKE, .protocol = KTLS_TLS_1_2 },
-	{ "handshake-1.3-rsa", HANDSHAKE, .protocol = KTLS_TLS_1_3, .rsa = true },
-	{ "handshake-1.2-rsa", HANDSHAKE, .protocol = KTLS_TLS_1_2, .rsa = true },
-	{ "resume-1.3", HANDSHAKE, .resume = true, .protocol = KTLS_TLS_1_3 },
-	{ "resume-1.2", HANDSHAKE, .resume = true, .protocol = KTLS_TLS_1_2 },
-	{ "connect-1k", REQUEST, .size = 1024, .conns = 8, .reconnect = true },
-	{ "idle-900", WORK_IDLE, .size = 1024, .conns = 900, .protocol = KTLS_TLS_1_3 },
-	{ 0 },
-};
-
-const struct arm arms[] = {
-	{ "plain-write", ARM_PLAIN, false, false },
-	{ "plain-sendfile", ARM_PLAIN, true, false },
-	{ "plain-ring", ARM_PLAIN, false, true },
-	{ "plain-ring-sendfile", ARM_PLAIN, true, true },
-	{ "gnutls-write", ARM_GNUTLS, false, false },
-	{ "user-write", ARM_USER, false, false },
-	{ "user-sendfile", ARM_USER, true, false },
-	{ "user-ring", ARM_USER, false, true },
-	{ "user-ring-sendfile", ARM_USER, true, true },
-	{ "tx-write", ARM_KERNEL_TX, false, false },
-	{ "tx-sendfile", ARM_KERNEL_TX, true, false },
-	{ "tx-ring", ARM_KERNEL_TX, false, true },
-	{ "tx-ring-sendfile", ARM_KERNEL_TX, true, true },
-	{ "kernel-write", ARM_KERNEL, false, false },
-	{ "kernel-sendfile", ARM_KERNEL, true, false },
-	{ "kernel-ring", ARM_KERNEL, false, true },
-	{ "kernel-ring-sendfile", ARM_KERNEL, true, true },
-	{ 0 },
 };
 
 /* -- What is measured -- */
@@ -158,23 +108,6 @@ static void add_figures(struct match *match, struct bench_figures *figures)
 	}
 }
 
-/* Why the kernel cannot what the arm wants of it. */
-static const char *why_not(const struct arm *arm, enum ktls_protocol protocol)
-{
-	bool tx = arm->protection == ARM_KERNEL_TX || arm->protection == ARM_KERNEL;
-	struct ktls_probe probe;
-	const uint16_t *reasons;
-
-	bench_must(ktls_probe(&probe, sizeof(probe)), "asking the kernel", NULL);
-	reasons = protocol == KTLS_TLS_1_2 ? probe.tls12[KTLS_AES_128_GCM]
-					   : probe.tls13[KTLS_AES_128_GCM];
-	if (tx && reasons[KTLS_TX])
-		return ktls_reason_text(reasons[KTLS_TX]);
-	if (arm->protection == ARM_KERNEL && reasons[KTLS_RX])
-		return ktls_reason_text(reasons[KTLS_RX]);
-	return NULL;
-}
-
 static const char *why_senseless(const struct match *match)
 {
 	const struct workload *workload = match->workload;
@@ -185,7 +118,7 @@ static const char *why_senseless(const struct match *match)
 		return "there is no handshake without TLS";
 	if (match->arm && match->arm->file && (workload->upload || workload->handshakes_only))
 		return "no file is sent";
-	return match->arm ? why_not(match->arm, workload->protocol) : NULL;
+	return match->arm ? party_why_not(match->arm, workload->protocol) : NULL;
 }
 
 void match_prepare(struct match *match, struct bench_figures *figures)
@@ -206,97 +139,6 @@ struct outcome {
 	bool client_limited;
 	char proof[MATCH_TEXT_LEN];
 };
-
-struct party {
-	struct ktls_config *client;
-	struct service service;
-	struct service_process process;
-	pid_t pid;			      /* of the server, wherever from */
-	int64_t server_memory, kernel_memory; /* before, then the difference */
-	struct usage_watch *watch;
-	struct usage usage, spent;
-	struct ktls_counters counters;
-	bool has_counters;
-};
-
-static struct ktls_config *make_config(enum ktls_role role, const struct match *match,
-				       const struct bench_identity *identity)
-{
-	const struct workload *workload = match->workload;
-	enum ktls_cipher cipher = KTLS_AES_128_GCM;
-	struct ktls_config *config;
-	int r;
-
-	bench_must(ktls_config_new(&config, role), "making a config", NULL);
-	r = ktls_config_set_protocols(config, workload->protocol, workload->protocol);
-	if (!r)
-		r = ktls_config_set_ciphers(config, &cipher, 1);
-	if (!r && match->arm && match->arm->protection == ARM_PLAIN)
-		r = ktls_config_set_insecure_plaintext(config);
-	else if (!r && role == KTLS_SERVER)
-		r = ktls_config_add_identity(config, identity->chain, identity->chain_len,
-					     identity->key, identity->key_len);
-	else if (!r)
-		r = ktls_config_set_insecure_no_verify(config);
-	if (!r && role == KTLS_CLIENT && workload->resume)
-		r = ktls_config_set_tickets(config, 1);
-	bench_must(r, "making a config", ktls_config_error(config));
-	return config;
-}
-
-static void set_offload(struct ktls_config *config, enum arm_protection protection)
-{
-	static const enum ktls_offload when[] = { KTLS_OFFLOAD_NEVER, KTLS_OFFLOAD_REQUIRED };
-	bool rx = protection == ARM_KERNEL, tx = rx || protection == ARM_KERNEL_TX;
-	int r = ktls_config_set_offload(config, KTLS_TX, when[tx], 0);
-
-	if (!r)
-		r = ktls_config_set_offload(config, KTLS_RX, when[rx], 0);
-	bench_must(r, "making a config", ktls_config_error(config));
-}
-
-static void start_server(struct party *party, const struct match *match,
-			 const struct match_rules *rules, int cpu)
-{
-	struct bench_identity identity;
-
-	if (match->stranger) {
-		party->process.port = match->stranger->port;
-		party->pid = match->stranger->pid;
-		return;
-	}
-	identity = rival_make_identity(match->workload->rsa);
-	party->service = (struct service){ .ring = match->arm->ring,
-					   .file = match->arm->file,
-					   .slow_us = rules->slow_us };
-	if (match->arm->protection == ARM_GNUTLS) {
-		party->service.rival = rival_new(&identity, true, match->workload->protocol);
-	} else {
-		party->service.config = make_config(KTLS_SERVER, match, &identity);
-		set_offload(party->service.config, match->arm->protection);
-	}
-	rival_free_identity(&identity);
-	party->process = service_start(&party->service, cpu);
-	party->pid = party->process.pid;
-}
-
-static void begin_window(void *context)
-{
-	struct party *party = context;
-
-	party->watch = usage_watch_new(party->pid);
-	party->usage = usage_take(party->watch);
-}
-
-static void end_window(void *context)
-{
-	struct party *party = context;
-
-	party->spent = usage_between(party->usage, usage_take(party->watch));
-	party->server_memory = (int64_t)usage_process_memory(party->pid) - party->server_memory;
-	party->kernel_memory = (int64_t)usage_kernel_memory() - party->kernel_memory;
-	usage_watch_free(party->watch);
-}
 
 /* Whether the client had no time left while the server had some: then a rate is the client's. */
 static bool is_client_limited(const struct load *load, const struct load_result *result,
@@ -338,44 +180,24 @@ static void measure_work(struct outcome *outcome, const struct workload *workloa
 		values[METRIC_P9999] = histogram_at(&result->latency, 0.9999) / 1e3;
 }
 
-/* The client's connection tells its own protection, the kernel's counters both ends'. */
-static void prove(struct outcome *outcome, const struct party *party,
-		  const struct load_result *result)
+/* What the client's own connection says of itself. */
+static int prove(char *proof, size_t len, const struct ktls_info *info)
 {
-	const struct ktls_info *info = &result->info;
-	struct ktls_counters now;
-	int n;
-
-	n = snprintf(outcome->proof, sizeof(outcome->proof), "client: %s %s, tx=%s rx=%s",
-		     ktls_protocol_name(info->protocol), info->suite ? info->suite : "",
-		     ktls_protection_name(info->protection[KTLS_TX]),
-		     ktls_protection_name(info->protection[KTLS_RX]));
-	if (!party->has_counters || ktls_counters_read(&now, sizeof(now)) ||
-	    ktls_counters_difference(&party->counters, &now, &now, sizeof(now)))
-		return;
-	snprintf(outcome->proof + n, sizeof(outcome->proof) - (size_t)n,
-		 "; both: TlsTxSw +%llu, TlsRxSw +%llu, TlsTxDevice +%llu, TlsRxDevice +%llu",
-		 (unsigned long long)now.value[KTLS_COUNTER_TX_SW],
-		 (unsigned long long)now.value[KTLS_COUNTER_RX_SW],
-		 (unsigned long long)now.value[KTLS_COUNTER_TX_DEVICE],
-		 (unsigned long long)now.value[KTLS_COUNTER_RX_DEVICE]);
+	return snprintf(proof, len, "client: %s %s, tx=%s rx=%s; ",
+			ktls_protocol_name(info->protocol), info->suite ? info->suite : "",
+			ktls_protection_name(info->protection[KTLS_TX]),
+			ktls_protection_name(info->protection[KTLS_RX]));
 }
 
-static void measure(const struct match *match, const struct match_rules *rules,
-		    struct outcome *outcome)
+static struct load load_of(const struct workload *workload, const struct match_rules *rules)
 {
-	static struct load_result result;
-	int cpus = (int)sysconf(_SC_NPROCESSORS_ONLN), cpu = cpus > 1 ? 0 : -1;
-	const struct workload *workload = match->workload;
-	struct party party = { 0 };
-	struct load_hooks hooks = { begin_window, end_window, &party };
-	char path[BENCH_NAME_MAX];
-	struct load load = {
+	int cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
+
+	return (struct load){
 		.host = "127.0.0.1",
-		.path = path,
 		.conns = workload->conns,
 		.threads = cpus > 2 && workload->conns > 1 ? 2 : 1,
-		.avoid_cpu = cpu,
+		.avoid_cpu = cpus > 1 ? SERVER_CPU : -1,
 		.window_ns = rules->window_ns,
 		.rate = workload->rated ? rules->rate : 0,
 		.reconnect = workload->reconnect,
@@ -384,27 +206,59 @@ static void measure(const struct match *match, const struct match_rules *rules,
 		.idle = workload->kind == WORK_IDLE,
 		.upload = workload->upload ? workload->size : 0,
 	};
+}
+
+/* The window, as load.h opens and ends it. */
+struct window {
+	struct party party;
+	struct party_report report;
+};
+
+static void begin_window(void *context)
+{
+	struct window *window = context;
+
+	party_begin(&window->party);
+}
+
+static void end_window(void *context)
+{
+	struct window *window = context;
+
+	party_end(&window->party, &window->report);
+}
+
+static void measure(const struct match *match, const struct match_rules *rules,
+		    struct outcome *outcome)
+{
+	static struct load_result result;
+	const struct workload *workload = match->workload;
+	struct load load = load_of(workload, rules);
+	const struct party_task task = { workload, match->arm, match->stranger, rules->slow_us,
+					 load.avoid_cpu };
+	struct window window;
+	struct load_hooks hooks = { begin_window, end_window, &window };
+	char path[BENCH_NAME_MAX];
+	int n;
 
 	snprintf(path, sizeof(path), "/%llu", (unsigned long long)workload->size);
-	party.has_counters = !ktls_counters_read(&party.counters, sizeof(party.counters));
-	load.config = make_config(KTLS_CLIENT, match, NULL);
-	start_server(&party, match, rules, cpu);
-	load.port = party.process.port;
-	party.server_memory = (int64_t)usage_process_memory(party.pid);
-	party.kernel_memory = (int64_t)usage_kernel_memory();
+	load.path = path;
+	load.config = party_config(KTLS_CLIENT, workload, match->arm, NULL);
+	party_start(&window.party, &task);
+	load.port = window.party.process.port;
 	load_run(&load, &hooks, &result);
-	outcome->client_limited = is_client_limited(&load, &result, &party.spent);
+	outcome->client_limited = is_client_limited(&load, &result, &window.report.spent);
 	if (workload->kind == WORK_IDLE) {
 		outcome->values[METRIC_SERVER_MEMORY] =
-			(double)party.server_memory / workload->conns;
+			(double)window.report.server_memory / workload->conns;
 		outcome->values[METRIC_KERNEL_MEMORY] =
-			(double)party.kernel_memory / workload->conns;
+			(double)window.report.kernel_memory / workload->conns;
 	} else {
-		measure_work(outcome, workload, &result, &party.spent);
+		measure_work(outcome, workload, &result, &window.report.spent);
 	}
-	prove(outcome, &party, &result);
-	if (match->arm)
-		service_stop(&party.process);
+	n = prove(outcome->proof, sizeof(outcome->proof), &result.info);
+	snprintf(outcome->proof + n, sizeof(outcome->proof) - (size_t)n, "%s", window.report.proof);
+	party_stop(&window.party);
 }
 
 /* -- The run's process -- */
