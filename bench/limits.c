@@ -3,7 +3,8 @@
 /*
  * `ktls-bench limits`: what nothing on this machine can beat, measured on the spot. A byte of TLS
  * costs at least its cipher; a byte through a socket at least what TCP takes for it; an answer at
- * least a system call. A figure of a server is worth as much as it comes near to these.
+ * least a system call and what TCP does for it; a full handshake at least the server's signature. A
+ * figure of a server is worth as much as it comes near to these.
  */
 
 #include <errno.h>
@@ -23,7 +24,7 @@
 
 static const char usage[] =
 	"usage: ktls-bench limits [-r RUNS] [-t MILLISECONDS] [--json]\n\n"
-	"Measures what the cipher, a copy, a system call and TCP cost on this CPU.\n\n"
+	"Measures what ciphers, signatures, a copy, a system call and TCP cost on this CPU.\n\n"
 	"  -r RUNS           of each, in turn; 9 by default\n"
 	"  -t MILLISECONDS   of CPU time for each run; 100 by default\n"
 	"  --json            for programs\n";
@@ -34,6 +35,7 @@ enum {
 	CALLS = 1000,	     /* between two looks at the clock */
 	PING_LEN = 64,
 	PINGS = 100,
+	SIGNATURES = 4,
 	FILE_LEN = 64 << 20,
 	MS = 1000000,
 };
@@ -43,6 +45,7 @@ struct ground {
 	uint8_t *from, *to; /* COLD_LEN each */
 	size_t at;
 	struct rival_cipher *cipher;
+	struct rival_signer *ecdsa, *rsa;
 	int pair[2]; /* TCP on loopback */
 	int file;
 };
@@ -112,6 +115,7 @@ static uint64_t send_file(struct ground *ground)
 	return (uint64_t)n;
 }
 
+/* Both ends of so many, in this one process. */
 static uint64_t ping(struct ground *ground)
 {
 	for (int i = 0; i < PINGS; i++) {
@@ -122,6 +126,28 @@ static uint64_t ping(struct ground *ground)
 		}
 	}
 	return PINGS;
+}
+
+static uint64_t ping_ends(struct ground *ground)
+{
+	return 2 * ping(ground);
+}
+
+static uint64_t sign_by(struct rival_signer *signer)
+{
+	for (int i = 0; i < SIGNATURES; i++)
+		rival_sign(signer);
+	return SIGNATURES;
+}
+
+static uint64_t sign_ecdsa(struct ground *ground)
+{
+	return sign_by(ground->ecdsa);
+}
+
+static uint64_t sign_rsa(struct ground *ground)
+{
+	return sign_by(ground->rsa);
 }
 
 static const struct limit limits[] = {
@@ -138,7 +164,11 @@ static const struct limit limits[] = {
 	{ "a system call", "getppid", "ns", 0, call, 0 },
 	{ "TCP on loopback, both ends", "sendfile, bytes dropped unread", "GB/s", 1e9, send_file,
 	  0 },
-	{ "TCP on loopback, both ends", "64 bytes there and back", "ns", 0, ping, 0 },
+	{ "TCP on loopback, both ends", "64 bytes there and back", "thousand/s", 1e3, ping, 0 },
+	{ "TCP on loopback, one end", "64 bytes received and sent", "thousand/s", 1e3, ping_ends,
+	  0 },
+	{ "sign a handshake (GnuTLS)", "ECDSA P-256", "thousand/s", 1e3, sign_ecdsa, 0 },
+	{ "sign a handshake (GnuTLS)", "RSA 2048", "thousand/s", 1e3, sign_rsa, 0 },
 };
 
 enum {
@@ -189,6 +219,8 @@ static void prepare(struct ground *ground)
 	ground->from = map(COLD_LEN);
 	ground->to = map(COLD_LEN);
 	ground->file = make_file(ground->from);
+	ground->ecdsa = rival_signer_new(false);
+	ground->rsa = rival_signer_new(true);
 	bench_pair(ground->pair);
 }
 
@@ -196,6 +228,8 @@ static void finish(struct ground *ground)
 {
 	munmap(ground->from, COLD_LEN);
 	munmap(ground->to, COLD_LEN);
+	rival_signer_free(ground->ecdsa);
+	rival_signer_free(ground->rsa);
 	close(ground->file);
 	close(ground->pair[0]);
 	close(ground->pair[1]);

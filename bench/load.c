@@ -60,8 +60,10 @@ struct thread {
 	char request[WIRE_HEAD_MAX];
 	size_t request_len;
 	uint64_t cpu_begin_ns, cpu_end_ns;
-	uint64_t requests, bytes;
+	uint64_t requests, bytes, checked;
 	struct histogram latency;
+	struct ktls_info info; /* of the first connection that was open */
+	bool has_info;
 };
 
 static uint64_t clock_ns(clockid_t clock)
@@ -148,16 +150,23 @@ static int done(struct visitor *visitor)
 	return ktls_op_shutdown_and_close(&visitor->op, visitor->conn, ktls_deadline_in(1000));
 }
 
-static void check(const struct visitor *visitor, const uint8_t *bytes, size_t n)
+/* A piece of the pattern, as far as its block goes, after the other. */
+static void check(struct visitor *visitor, const uint8_t *bytes, size_t n)
 {
 	const uint8_t *block = visitor->thread->crowd->block;
+	size_t done = 0;
 
-	for (size_t i = 0; block && i < n; i++) {
-		if (bytes[i] != block[(visitor->at + i) % WIRE_BLOCK_LEN])
-			bench_die("the server's byte %llu of %s is not what was asked for",
-				  (unsigned long long)(visitor->at + i),
+	while (block && done < n) {
+		size_t offset = (visitor->at + done) % WIRE_BLOCK_LEN;
+		size_t left = WIRE_BLOCK_LEN - offset, piece = n - done < left ? n - done : left;
+
+		if (memcmp(bytes + done, block + offset, piece))
+			bench_die("the %zu bytes behind byte %llu of %s are not those of the file",
+				  piece, (unsigned long long)(visitor->at + done),
 				  visitor->thread->crowd->load->path);
+		done += piece;
 	}
+	visitor->thread->checked += done;
 }
 
 static int take_body(struct visitor *visitor, const void *bytes, size_t n)
@@ -246,7 +255,13 @@ static int ask(struct visitor *visitor)
 
 static int is_open(struct visitor *visitor, const struct ktls_event *event)
 {
+	struct thread *thread = visitor->thread;
+
 	(void)event;
+	if (!thread->has_info)
+		bench_must(ktls_conn_get_info(visitor->conn, &thread->info, sizeof(thread->info)),
+			   "asking a connection", NULL);
+	thread->has_info = true;
 	return visitor->thread->crowd->load->handshakes_only ? done(visitor) : ask(visitor);
 }
 
@@ -399,17 +414,10 @@ static void add_up(struct load_result *result, const struct thread *thread)
 {
 	result->requests += thread->requests;
 	result->bytes += thread->bytes;
+	result->checked += thread->checked;
 	if (thread->cpu_begin_ns)
 		result->cpu_ns += thread->cpu_end_ns - thread->cpu_begin_ns;
 	histogram_merge(&result->latency, &thread->latency);
-}
-
-static void keep_info(struct load_result *result, const struct thread *thread)
-{
-	bench_must(ktls_conn_get_info(thread->visitors[0].conn, &result->info,
-				      sizeof(result->info)),
-		   "asking a connection", NULL);
-	result->info.alpn = result->info.server_name = NULL;
 }
 
 static void measure(struct crowd *crowd, const struct load_hooks *hooks)
@@ -453,7 +461,8 @@ void load_run(const struct load *load, const struct load_hooks *hooks,
 		pthread_join(threads[i].id, NULL);
 		add_up(ret_result, &threads[i]);
 	}
-	keep_info(ret_result, &threads[0]);
+	ret_result->info = threads[0].info;
+	ret_result->info.alpn = ret_result->info.server_name = NULL;
 	for (unsigned int i = 0; i < load->threads; i++)
 		finish_thread(&threads[i]);
 	free(threads);

@@ -37,8 +37,10 @@ struct load_result {
 	uint64_t bytes;	   /* of bodies, that came, or were taken, in the window */
 	uint64_t wall_ns;
 	uint64_t cpu_ns;	  /* of the client's threads, in the window */
+	uint64_t checked;	  /* bytes that were compared with the pattern, and are as it */
 	struct histogram latency; /* ns from when a request was due to its answer's last byte */
-	struct ktls_info info;	  /* of one of its connections; the pointers are static or NULL */
+	struct ktls_info info; /* of the first of its connections that was open; pointers are static
+				  or NULL */
 };
 
 /* Called when all connections are at work, and at the window's end. */

@@ -60,10 +60,19 @@ static void set_mitigations(json_t *facts)
 	json_decref(list);
 }
 
-/* Which of the kernel's drivers has the cipher of the measurements. */
+/* Which of the kernel's drivers has the cipher of the measurements, where the kernel has TLS. */
 static void set_driver(json_t *facts)
 {
-	(void)facts;
+	struct ktls_crypto_driver driver;
+	struct ktls_system system;
+	char text[LINE_LEN];
+
+	if (ktls_system_read(&system, sizeof(system)) || system.ulp != KTLS_ANSWER_YES ||
+	    ktls_crypto_driver_read(KTLS_AES_128_GCM, &driver, sizeof(driver)))
+		return;
+	snprintf(text, sizeof(text), "%s (%s)", driver.driver,
+		 ktls_crypto_speed_name(driver.speed));
+	set_text(facts, "cipher_driver", text);
 }
 
 json_t *machine_json(void)

@@ -18,6 +18,8 @@
 
 enum {
 	SERVER_CPU = 0,
+	CHECK_NS = 1000000,
+	PROOF_LEN = 448,
 	BUSY_PERCENT = 92, /* of its CPU: then a party is at its limit */
 	TAIL_N = 10000,	   /* requests, for a quantile of 99.99 % to be one */
 };
@@ -137,7 +139,8 @@ void match_prepare(struct match *match, struct bench_figures *figures)
 struct outcome {
 	double values[_METRIC_N]; /* NAN: not measured */
 	bool client_limited;
-	char proof[MATCH_TEXT_LEN];
+	uint64_t checked;
+	char proof[PROOF_LEN];
 };
 
 /* Whether the client had no time left while the server had some: then a rate is the client's. */
@@ -180,13 +183,18 @@ static void measure_work(struct outcome *outcome, const struct workload *workloa
 		values[METRIC_P9999] = histogram_at(&result->latency, 0.9999) / 1e3;
 }
 
-/* What the client's own connection says of itself. */
-static int prove(char *proof, size_t len, const struct ktls_info *info)
+/* What the client's own connection says of itself, and what the server's side saw. */
+static void prove(struct outcome *outcome, const struct ktls_info *info,
+		  const struct party_report *report)
 {
-	return snprintf(proof, len, "client: %s %s, tx=%s rx=%s; ",
-			ktls_protocol_name(info->protocol), info->suite ? info->suite : "",
-			ktls_protection_name(info->protection[KTLS_TX]),
-			ktls_protection_name(info->protection[KTLS_RX]));
+	if (!info->suite)
+		snprintf(outcome->proof, sizeof(outcome->proof), "client: no TLS; %s",
+			 report->proof);
+	else
+		snprintf(outcome->proof, sizeof(outcome->proof), "client: %s%s %s, tx=%s rx=%s; %s",
+			 ktls_protocol_name(info->protocol), info->resumed ? ", resumed," : "",
+			 info->suite, ktls_protection_name(info->protection[KTLS_TX]),
+			 ktls_protection_name(info->protection[KTLS_RX]), report->proof);
 }
 
 static struct load load_of(const struct workload *workload, const struct match_rules *rules)
@@ -204,6 +212,7 @@ static struct load load_of(const struct workload *workload, const struct match_r
 		.handshakes_only = workload->handshakes_only,
 		.resume = workload->resume,
 		.idle = workload->kind == WORK_IDLE,
+		.check = workload->kind == WORK_IDLE,
 		.upload = workload->upload ? workload->size : 0,
 	};
 }
@@ -228,6 +237,26 @@ static void end_window(void *context)
 	party_end(&window->party, &window->report);
 }
 
+static void nothing(void *context)
+{
+	(void)context;
+}
+
+/* Before anything is measured, in a window of its own: is what comes what was asked for? */
+static uint64_t check_bodies(const struct load *load)
+{
+	static struct load_result result;
+	const struct load_hooks hooks = { nothing, nothing, NULL };
+	struct load check = *load;
+
+	check.check = true;
+	check.idle = false;
+	check.rate = 0;
+	check.window_ns = CHECK_NS;
+	load_run(&check, &hooks, &result);
+	return result.checked;
+}
+
 static void measure(const struct match *match, const struct match_rules *rules,
 		    struct outcome *outcome)
 {
@@ -239,14 +268,16 @@ static void measure(const struct match *match, const struct match_rules *rules,
 	struct window window;
 	struct load_hooks hooks = { begin_window, end_window, &window };
 	char path[BENCH_NAME_MAX];
-	int n;
 
 	snprintf(path, sizeof(path), "/%llu", (unsigned long long)workload->size);
 	load.path = path;
 	load.config = party_config(KTLS_CLIENT, workload, match->arm, NULL);
 	party_start(&window.party, &task);
 	load.port = window.party.process.port;
+	if (!match->checked && !load.idle && !load.handshakes_only && !load.upload)
+		outcome->checked = check_bodies(&load);
 	load_run(&load, &hooks, &result);
+	outcome->checked += result.checked;
 	outcome->client_limited = is_client_limited(&load, &result, &window.report.spent);
 	if (workload->kind == WORK_IDLE) {
 		outcome->values[METRIC_SERVER_MEMORY] =
@@ -256,8 +287,7 @@ static void measure(const struct match *match, const struct match_rules *rules,
 	} else {
 		measure_work(outcome, workload, &result, &window.report.spent);
 	}
-	n = prove(outcome->proof, sizeof(outcome->proof), &result.info);
-	snprintf(outcome->proof + n, sizeof(outcome->proof) - (size_t)n, "%s", window.report.proof);
+	prove(outcome, &result.info, &window.report);
 	party_stop(&window.party);
 }
 
@@ -310,6 +340,8 @@ static void keep_complaint(struct match *match, int fd)
 static void keep_outcome(struct match *match, const struct outcome *outcome,
 			 struct bench_figures *figures)
 {
+	int n;
+
 	match->client_limited |= outcome->client_limited;
 	for (unsigned int m = 0; m < _METRIC_N; m++) {
 		struct bench_figure *figure = &figures->list[match->figures[m] - 1];
@@ -320,7 +352,12 @@ static void keep_outcome(struct match *match, const struct outcome *outcome,
 		if (match->figures[m] && match->client_limited && metrics[m].of_both)
 			figure->n = 0;
 	}
-	memcpy(match->proof, outcome->proof, sizeof(match->proof));
+	match->checked += outcome->checked;
+	n = snprintf(match->proof, sizeof(match->proof), "%s", outcome->proof);
+	if (match->checked)
+		snprintf(match->proof + n, sizeof(match->proof) - (size_t)n,
+			 "; bodies: %llu bytes compared, all right",
+			 (unsigned long long)match->checked);
 	if (match->client_limited)
 		snprintf(match->note, sizeof(match->note),
 			 "no rate and no times: the client was at its limit");

@@ -39,6 +39,7 @@ struct match {
 	const struct stranger *stranger; /* NULL: an arm */
 	char note[MATCH_TEXT_LEN];	 /* why there are no figures, or not all; "" */
 	char proof[MATCH_TEXT_LEN];	 /* where the records were protected */
+	uint64_t checked;		 /* bytes of bodies that were compared, in its first run */
 	bool over;			 /* it cannot be, or has failed: */
 	bool failed;
 	bool client_limited;	   /* in some run: then rates and times are the client's */

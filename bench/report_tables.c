@@ -8,14 +8,29 @@
 #include "html.h"
 #include "report.h"
 
+#define SERVER "per CPU second of the server"
+#define SYSTEM "per CPU second of the system"
+
 /* What bounds what, by the names that `ktls-bench limits` has: a byte that is protected costs at
- * least its cipher, one through TCP what both ends take for it. */
+ * least its cipher, one through TCP what both ends take for it; a full handshake costs the server
+ * at least a signature, an answer one turn of TCP's. */
 static const struct {
-	const char *unit, *metric;  /* of the figures */
+	const char *unit, *metric;  /* of the figures, */
+	const char *of;		    /* and how their workload begins; the first that fits */
 	const char *workload, *arm; /* of the limit: how it begins */
 } bounds[] = {
-	{ "GB", "per CPU second of the server", "seal", "AES-128-GCM" },
-	{ "GB", "per CPU second of the system", "TCP on loopback", "sendfile" },
+	{ "GB", SERVER, "", "seal", "AES-128-GCM" },
+	{ "GB", SYSTEM, "", "TCP on loopback, both ends", "sendfile" },
+	{ "thousand", SERVER, "handshake-1.3-rsa", "sign", "RSA" },
+	{ "thousand", SERVER, "handshake-1.2-rsa", "sign", "RSA" },
+	{ "thousand", SERVER, "handshake", "sign", "ECDSA" },
+	{ "thousand", SERVER, "connect", "sign", "ECDSA" },
+	{ "thousand", SERVER, "request", "TCP on loopback, one end", "64 bytes" },
+	{ "thousand", SERVER, "rate", "TCP on loopback, one end", "64 bytes" },
+	{ "thousand", SERVER, "ping", "TCP on loopback, one end", "64 bytes" },
+	{ "thousand", SYSTEM, "request", "TCP on loopback, both ends", "64 bytes" },
+	{ "thousand", SYSTEM, "rate", "TCP on loopback, both ends", "64 bytes" },
+	{ "thousand", SYSTEM, "ping", "TCP on loopback, both ends", "64 bytes" },
 };
 
 static bool begins(const char *text, const char *begin)
@@ -30,7 +45,8 @@ const struct document_figure *report_limit(const struct page *page,
 
 	for (size_t b = 0; b < sizeof(bounds) / sizeof(*bounds); b++) {
 		if (strcmp(figure->unit, bounds[b].unit) ||
-		    strcmp(figure->metric, bounds[b].metric))
+		    strcmp(figure->metric, bounds[b].metric) ||
+		    !begins(figure->workload, bounds[b].of))
 			continue;
 		for (size_t i = 0; i < limits->n; i++) {
 			if (begins(limits->list[i].workload, bounds[b].workload) &&
@@ -109,13 +125,13 @@ static void write_share(FILE *stream, double ratio, bool is_best)
 		is_best ? " best" : "", 100 * fmin(fmax(ratio, 0), 1), 100 * ratio);
 }
 
-/* Without TLS there is no cipher. */
+/* Without TLS there is no cipher, and nothing is signed. */
 static const struct document_figure *bound_of(const struct page *page,
 					      const struct document_figure *figure)
 {
 	const struct document_figure *limit = report_limit(page, figure);
 
-	return limit && is_plain(figure->arm) && begins(limit->workload, "seal") ? NULL : limit;
+	return limit && is_plain(figure->arm) && !begins(limit->workload, "TCP") ? NULL : limit;
 }
 
 static void write_ratio(const struct page *page, const char *workload, const char *metric,
@@ -189,28 +205,48 @@ static void write_title(FILE *stream, const char *metric, const char *of)
 	fprintf(stream, "%s%s</h3>\n", *metric ? ", " : "", of);
 }
 
-static void write_ratios_to_limit(const struct page *page, const char *metric)
+static const struct document_figure *limit_of(const struct page *page, size_t workload,
+					      const char *metric)
 {
-	const struct document_figure *limit = NULL;
+	const struct document_figure *any = page_any(page, page->workloads.list[workload], metric);
 
-	for (size_t i = 0; i < page->workloads.n && !limit; i++) {
-		const struct document_figure *any = page_any(page, page->workloads.list[i], metric);
+	return any ? report_limit(page, any) : NULL;
+}
 
-		limit = any ? report_limit(page, any) : NULL;
+/* A line for each limit, with the workloads that it bounds; whether there are any. */
+static bool write_bounds(const struct page *page, const char *metric)
+{
+	FILE *stream = page->stream;
+	bool any = false;
+
+	for (size_t i = 0; i < page->workloads.n; i++) {
+		const struct document_figure *limit = limit_of(page, i, metric);
+		bool told = !limit;
+
+		for (size_t j = 0; j < i && !told; j++)
+			told = limit_of(page, j, metric) == limit;
+		if (told)
+			continue;
+		if (!any)
+			write_title(stream, metric, "in percent of the limit");
+		any = true;
+		fprintf(stream, "<p class=\"small\">");
+		html_text(stream, limit->workload);
+		fprintf(stream, ", ");
+		html_text(stream, limit->arm);
+		fprintf(stream, ": ");
+		html_number(stream, report_limit_value(limit));
+		fprintf(stream, " ");
+		html_text(stream, limit->unit);
+		for (size_t j = i; j < page->workloads.n; j++) {
+			if (limit_of(page, j, metric) != limit)
+				continue;
+			fprintf(stream, j == i ? "; bounds " : ", ");
+			html_text(stream, page->workloads.list[j]);
+		}
+		fprintf(stream, "</p>\n");
 	}
-	if (!limit)
-		return;
-	write_title(page->stream, metric, "in percent of the limit");
-	fprintf(page->stream, "<p class=\"small\">");
-	html_text(page->stream, limit->workload);
-	fprintf(page->stream, ", ");
-	html_text(page->stream, limit->arm);
-	fprintf(page->stream, ": ");
-	html_number(page->stream, report_limit_value(limit));
-	fprintf(page->stream, " ");
-	html_text(page->stream, limit->unit);
-	fprintf(page->stream, "</p>\n");
-	write_ratios(page, metric, true);
+	return any;
 }
 
 void report_ratios(const struct page *page)
@@ -226,7 +262,8 @@ void report_ratios(const struct page *page)
 			continue;
 		write_title(page->stream, metric, "in percent of the best");
 		write_ratios(page, metric, false);
-		write_ratios_to_limit(page, metric);
+		if (write_bounds(page, metric))
+			write_ratios(page, metric, true);
 	}
 }
 

@@ -2,6 +2,7 @@
 
 /* GnuTLS alone; see rival_gnutls.h. */
 
+#include <gnutls/abstract.h>
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
@@ -33,6 +34,7 @@ enum {
 	NONCE_LEN = 12,
 	HEADER_LEN = 5,
 	TAG_LEN = 16,
+	HASH_LEN = 32,
 };
 
 struct rival {
@@ -78,16 +80,23 @@ static void sign_certificate(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key)
 	must(gnutls_x509_crt_sign2(crt, crt, key, GNUTLS_DIG_SHA256, 0), "signing");
 }
 
-struct bench_identity rival_make_identity(bool rsa)
+static gnutls_x509_privkey_t make_key(bool rsa)
 {
 	unsigned int bits = rsa ? 2048 : GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1);
-	gnutls_datum_t chain_pem, key_pem;
 	gnutls_x509_privkey_t key;
-	gnutls_x509_crt_t crt;
 
 	must(gnutls_x509_privkey_init(&key), "making a key");
 	must(gnutls_x509_privkey_generate(key, rsa ? GNUTLS_PK_RSA : GNUTLS_PK_ECDSA, bits, 0),
 	     "making a key");
+	return key;
+}
+
+struct bench_identity rival_make_identity(bool rsa)
+{
+	gnutls_x509_privkey_t key = make_key(rsa);
+	gnutls_datum_t chain_pem, key_pem;
+	gnutls_x509_crt_t crt;
+
 	must(gnutls_x509_crt_init(&crt), "making a certificate");
 	sign_certificate(crt, key);
 	must(gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_PEM, &chain_pem), "exporting");
@@ -282,4 +291,42 @@ void rival_seal(struct rival_cipher *cipher, const void *bytes, size_t len, void
 					header, HEADER_LEN, TAG_LEN, bytes, len, ret_sealed,
 					&sealed),
 	     "sealing");
+}
+
+/* struct rival_signer is a key of GnuTLS's under a name of ours. */
+static gnutls_privkey_t key_of(struct rival_signer *signer)
+{
+	return (gnutls_privkey_t)(void *)signer;
+}
+
+struct rival_signer *rival_signer_new(bool rsa)
+{
+	gnutls_x509_privkey_t key = make_key(rsa);
+	gnutls_privkey_t signer;
+
+	must(gnutls_privkey_init(&signer), "a signer");
+	must(gnutls_privkey_import_x509(signer, key, GNUTLS_PRIVKEY_IMPORT_AUTO_RELEASE),
+	     "a signer");
+	return (struct rival_signer *)(void *)signer;
+}
+
+struct rival_signer *rival_signer_free(struct rival_signer *signer)
+{
+	gnutls_privkey_deinit(key_of(signer));
+	return NULL;
+}
+
+void rival_sign(struct rival_signer *signer)
+{
+	static unsigned char zeros[HASH_LEN];
+	const gnutls_datum_t hash = { zeros, HASH_LEN };
+	bool rsa = gnutls_privkey_get_pk_algorithm(key_of(signer), NULL) == GNUTLS_PK_RSA;
+	gnutls_datum_t signature;
+
+	must(gnutls_privkey_sign_hash2(key_of(signer),
+				       rsa ? GNUTLS_SIGN_RSA_PSS_RSAE_SHA256
+					   : GNUTLS_SIGN_ECDSA_SHA256,
+				       0, &hash, &signature),
+	     "signing");
+	gnutls_free(signature.data);
 }

@@ -48,6 +48,13 @@ struct rival_cipher *rival_cipher_free(struct rival_cipher *cipher);
 /* To another place, which has room for a tag behind it. */
 void rival_seal(struct rival_cipher *cipher, const void *bytes, size_t len, void *ret_sealed);
 
+/* What a server signs in a full handshake, as SHA-256 of zeros, with a key of its own:
+ * ecdsa_secp256r1_sha256, or rsa_pss_rsae_sha256 with 2048 bits (RFC 8446 4.2.3). */
+struct rival_signer;
+struct rival_signer *rival_signer_new(bool rsa);
+struct rival_signer *rival_signer_free(struct rival_signer *signer);
+void rival_sign(struct rival_signer *signer);
+
 void rival_write(struct rival_session *session, const void *bytes, size_t len);
 
 #endif
