@@ -249,6 +249,29 @@ Test(unit, a_limit_is_a_line_and_a_ratio)
 	paper_free(paper);
 }
 
+Test(unit, a_limit_bounds_its_own_workloads)
+{
+	struct paper *paper =
+		report("{\"figures\": [{\"workload\": \"handshake-1.3\", \"arm\": \"user-ring\","
+		       " \"unit\": \"thousand\","
+		       " \"metric\": \"per CPU second of the server\", \"runs\": [2]},"
+		       " {\"workload\": \"resume-1.3\", \"arm\": \"user-ring\","
+		       " \"unit\": \"thousand\","
+		       " \"metric\": \"per CPU second of the server\", \"runs\": [6]},"
+		       " {\"workload\": \"connect-1k\", \"arm\": \"plain-ring\","
+		       " \"unit\": \"thousand\","
+		       " \"metric\": \"per CPU second of the server\", \"runs\": [7]}],"
+		       " \"limits\": [{\"workload\": \"sign\", \"arm\": \"ECDSA P-256\","
+		       " \"unit\": \"thousand/s\", \"runs\": [20]}]}",
+		       "{}");
+
+	cr_expect_eq(count(paper->text, "bounds handshake-1.3, connect-1k<"), 1);
+	cr_expect_eq(count(paper->text, ">10 %<"), 1);
+	cr_expect_eq(count(paper->text, ">30 %<"), 0, "nothing is signed");
+	cr_expect_eq(count(paper->text, ">35 %<"), 0, "plain");
+	paper_free(paper);
+}
+
 Test(unit, the_arms_of_one_note_stand_together)
 {
 	struct paper *paper =

@@ -104,6 +104,20 @@ def slowed():
     kit.check('class="worse">worse' in page, 'the page does not say what is worse')
 
 
+def wrong_bodies():
+    """What is not what was asked for is no figure."""
+    root = kit.new_path('root')
+    root.mkdir()
+    (root / '64').write_bytes(bytes(64))
+    _, port = kit.tool_server(root)
+    result = json.loads(bench('run', '-r', 1, '-t', 50, '-w', 'ping', '-a', 'plain-write', '-s',
+                              'wrong=%d' % port, '--json', status=BAD))
+    notes = {note['arm']: note['note'] for note in result['notes']}
+    kit.check('not those of the file' in notes['wrong'], str(notes))
+    proofs = {proof['arm']: proof['text'] for proof in result['proofs']}
+    kit.check('bytes compared' in proofs['plain-write'] and 'wrong' not in proofs, str(proofs))
+
+
 def unusable():
     good = write('{"figures": [{"workload": "w", "arm": "a", "runs": [1]}]}')
     for text in ('', '[]', '{', '{"version": 2}', '{"figures": [1]}'):
@@ -121,6 +135,7 @@ CASES = [
     ('a page of anything', hostile),
     ('few runs tell nothing', agreeing),
     ('a server that sleeps is caught', slowed),
+    ('bodies are compared', wrong_bodies),
     ('what is no result is refused', unusable),
 ]
 
