@@ -57,7 +57,7 @@ struct thread {
 	struct ktls_ring *ring;
 	struct visitor *visitors;
 	unsigned int n;
-	char request[WIRE_HEAD_MAX];
+	char request[WIRE_OWN_MAX];
 	size_t request_len;
 	uint64_t cpu_begin_ns, cpu_end_ns;
 	uint64_t requests, bytes, checked;
@@ -370,7 +370,7 @@ static void finish_thread(struct thread *thread)
 static void get_session(struct crowd *crowd)
 {
 	const struct load *load = crowd->load;
-	char head[WIRE_HEAD_MAX], bytes[WIRE_HEAD_MAX];
+	char head[WIRE_OWN_MAX], bytes[WIRE_HEAD_MAX];
 	struct ktls_conn *conn;
 	size_t n;
 	int r;

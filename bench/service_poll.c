@@ -17,7 +17,6 @@
 #include "wire.h"
 
 enum {
-	READ_MAX = WIRE_HEAD_MAX,
 	READ_LEN = 65536,
 	RECORD_LEN = 16384,
 };
@@ -26,7 +25,7 @@ struct client {
 	struct ktls_conn *conn;
 	struct rival_session *session; /* instead of conn */
 	bool open, answering;
-	char head[READ_MAX]; /* the request, while it comes; then the answer's */
+	char head[WIRE_OWN_MAX]; /* the request, while it comes; then the answer's */
 	size_t head_n, head_sent;
 	struct wire_request request;
 	uint64_t at; /* of the body, whichever way it goes */
@@ -109,7 +108,7 @@ static int read_upload(struct hall *hall, struct client *client)
 static int read_request(struct client *client)
 {
 	size_t n;
-	int r = try_read(client, client->head + client->head_n, READ_MAX - client->head_n, &n);
+	int r = try_read(client, client->head + client->head_n, WIRE_OWN_MAX - client->head_n, &n);
 
 	if (r)
 		return r;

@@ -24,7 +24,7 @@ struct client {
 	int (*next)(struct client *client, const struct ktls_event *event);
 	const struct service *service;
 	const struct service_body *body;
-	char head[WIRE_HEAD_MAX];
+	char head[WIRE_OWN_MAX];
 	size_t head_n;
 	struct iovec iov[PIECES];
 	struct wire_request request;

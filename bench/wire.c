@@ -9,20 +9,15 @@
 
 #include "wire.h"
 
-/* The head's length with its empty line; 0: it is not whole. */
-static size_t head_len(const char *bytes, size_t n)
+/* Its length with its empty line. */
+static int find_head(const char *bytes, size_t n, size_t max, size_t *ret_len)
 {
 	const char *end = memmem(bytes, n, "\r\n\r\n", 4);
 
-	return end ? (size_t)(end - bytes) + 4 : 0;
-}
-
-static int find_head(const char *bytes, size_t n, size_t *ret_len)
-{
-	*ret_len = head_len(bytes, n);
-	if (*ret_len)
-		return 0;
-	return n < WIRE_HEAD_MAX ? 1 : -EBADMSG;
+	if (!end)
+		return n < max ? 1 : -EBADMSG;
+	*ret_len = (size_t)(end - bytes) + 4;
+	return 0;
 }
 
 int wire_read_request(const char *bytes, size_t n, struct wire_request *ret_request)
@@ -32,7 +27,7 @@ int wire_read_request(const char *bytes, size_t n, struct wire_request *ret_requ
 	char *end;
 	uint64_t size;
 	size_t len;
-	int r = find_head(bytes, n, &len);
+	int r = find_head(bytes, n, WIRE_OWN_MAX, &len);
 
 	if (r)
 		return r;
@@ -54,7 +49,7 @@ int wire_read_answer(const char *bytes, size_t n, struct wire_answer *ret_answer
 	char head[WIRE_HEAD_MAX + 1];
 	const char *found;
 	size_t len;
-	int r = find_head(bytes, n, &len);
+	int r = find_head(bytes, n, WIRE_HEAD_MAX, &len);
 
 	if (r)
 		return r;
@@ -75,23 +70,23 @@ int wire_read_answer(const char *bytes, size_t n, struct wire_answer *ret_answer
 
 size_t wire_write_request(char *head, const char *host, const char *path)
 {
-	int n = snprintf(head, WIRE_HEAD_MAX, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, host);
+	int n = snprintf(head, WIRE_OWN_MAX, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, host);
 
-	return n < WIRE_HEAD_MAX ? (size_t)n : 0;
+	return n < WIRE_OWN_MAX ? (size_t)n : 0;
 }
 
 size_t wire_write_upload(char *head, const char *host, uint64_t size)
 {
-	int n = snprintf(head, WIRE_HEAD_MAX,
+	int n = snprintf(head, WIRE_OWN_MAX,
 			 "PUT /%llu HTTP/1.1\r\nHost: %s\r\nContent-Length: %llu\r\n\r\n",
 			 (unsigned long long)size, host, (unsigned long long)size);
 
-	return n < WIRE_HEAD_MAX ? (size_t)n : 0;
+	return n < WIRE_OWN_MAX ? (size_t)n : 0;
 }
 
 size_t wire_write_answer(char *head, uint64_t size)
 {
-	return (size_t)snprintf(head, WIRE_HEAD_MAX,
+	return (size_t)snprintf(head, WIRE_OWN_MAX,
 				"HTTP/1.1 200 OK\r\nContent-Length: %llu\r\n\r\n",
 				(unsigned long long)size);
 }

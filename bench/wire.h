@@ -5,9 +5,9 @@
 /*
  * The little of HTTP/1.1 (RFC 9112) that the harness speaks, so that one client measures any
  * server: GET of a path, answers with a Content-Length, connections that are kept unless an answer
- * says otherwise. What the harness's own
- * servers send is named by its size: GET /N answers N bytes of the pattern, in which every block of
- * WIRE_BLOCK_LEN bytes is the same; PUT /N is followed by N bytes, and answered with none.
+ * says otherwise. What the harness's own servers send is named by its size: GET /N answers N bytes
+ * of the pattern, in which every block of WIRE_BLOCK_LEN bytes is the same; PUT /N is followed by N
+ * bytes, and answered with none.
  */
 
 #include <stdbool.h>
@@ -16,6 +16,8 @@
 
 enum {
 	WIRE_HEAD_MAX = 4096,
+	WIRE_OWN_MAX =
+		512, /* of what the harness says itself: a server keeps one for each client */
 	WIRE_BLOCK_LEN = 1 << 20,
 };
 
@@ -36,7 +38,7 @@ struct wire_answer {
 int wire_read_request(const char *bytes, size_t n, struct wire_request *ret_request);
 int wire_read_answer(const char *bytes, size_t n, struct wire_answer *ret_answer);
 
-/* How much was written, without an end; head has WIRE_HEAD_MAX bytes. */
+/* How much was written, without an end; head has WIRE_OWN_MAX bytes; 0: too long. */
 size_t wire_write_request(char *head, const char *host, const char *path);
 size_t wire_write_upload(char *head, const char *host, uint64_t size);
 size_t wire_write_answer(char *head, uint64_t size);
