@@ -21,23 +21,21 @@ QUICK = ['-r', '1', '-t', '100', '-a', 'user-write', '-a', 'tx-sendfile', '-w', 
 SOME_FAILED = 1  # of the harness's runs, by its exit status
 
 
-def chosen_workloads(bench, names):
-    """{name: size of its answers}, as `ktls-bench run` chooses."""
+def chosen(sizes, names):
+    """Of {name: size of its answers}, what `ktls-bench run` chooses by names."""
+    return {name: size for name, size in sizes.items() if not names or any(
+        name == one if one in sizes else name.startswith(one) for one in names)}
+
+
+def all_workloads(bench):
     rows = [line.split() for line in setups.output_of([bench, 'run', '--list']).splitlines()]
-    return {name: int(size) for kind, name, *rest in rows if kind == 'workload'
-            for size in rest if not names or name.startswith(tuple(names))}
-
-
-def part_of(workloads, setup):
-    """Those that it can."""
-    return {name: size for name, size in workloads.items()
-            if not setup.workloads or name.startswith(setup.workloads)}
+    return {name: int(size) for kind, name, *rest in rows if kind == 'workload' for size in rest}
 
 
 def left_out(wanted, unusable, workloads):
     """{name: why}"""
     none = {setup.name: f'none of these workloads is one for it: {setup.why}'
-            for setup in wanted if not part_of(workloads, setup)}
+            for setup in wanted if not chosen(workloads, setup.workloads)}
     return {**none, **{name: str(why) for name, why in unusable.items()}}
 
 
@@ -95,12 +93,12 @@ def parse():
 
 
 def compare(options, known):
-    workloads = chosen_workloads(options.bench, known.w)
+    workloads = chosen(all_workloads(options.bench), known.w)
     if not workloads:
         setups.die('no workload has such a name: see ktls-bench run --list')
     ours = setups.ktls_serve('ktls-serve', options.ktls)
     wanted = [ours, *setups.others()]
-    possible = [setup for setup in wanted if part_of(workloads, setup)]
+    possible = [setup for setup in wanted if chosen(workloads, setup.workloads)]
     with setups.Shelf(workloads.values()) as shelf, \
             setups.running(shelf, possible) as (servers, unusable):
         if ours.name in unusable:

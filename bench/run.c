@@ -22,8 +22,8 @@ static const char usage[] =
 	"  -r RUNS          of each, in turn; 5 by default\n"
 	"  -t MILLISECONDS  each lasts; 1000 by default\n"
 	"  -R RATE          requests a second of workloads at a fixed rate; 10000 by default\n"
-	"  -w WORKLOAD      only those whose name begins so\n"
-	"  -a ARM           only those whose name begins so\n"
+	"  -w WORKLOAD      only that; or, if none has this name, those whose name begins so\n"
+	"  -a ARM           the same of arms\n"
 	"  -s NAME=PORT,PID one more arm: an HTTPS server on 127.0.0.1 that has files named by\n"
 	"                   their size (/1024), with AES-128-GCM; PID's CPU time is counted.\n"
 	"                   Workloads behind that: it is in no others, chosen as by -w\n"
@@ -52,10 +52,25 @@ struct plan {
 	bool json;
 };
 
+static bool is_name(const char *text)
+{
+	for (const struct workload *workload = workloads; workload->name; workload++) {
+		if (!strcmp(text, workload->name))
+			return true;
+	}
+	for (const struct arm *arm = arms; arm->name; arm++) {
+		if (!strcmp(text, arm->name))
+			return true;
+	}
+	return false;
+}
+
+/* As it begins; but a whole name is that one's, though others begin so. */
 static bool is_chosen(const char *name, const char *const *chosen, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (!strncmp(name, chosen[i], strlen(chosen[i])))
+		if (is_name(chosen[i]) ? !strcmp(name, chosen[i])
+				       : !strncmp(name, chosen[i], strlen(chosen[i])))
 			return true;
 	}
 	return !n;

@@ -61,6 +61,25 @@ def run(runs, *options):
                        'plain-write', '--json', *options))
 
 
+def chosen(*options):
+    """The workloads and arms that a run of these had, by its figures and by its notes."""
+    result = json.loads(bench('run', '-r', 1, '-t', 1, '--json', *options))
+    rows = result['figures'] + result['notes']
+    return {row['workload'] for row in rows}, {row['arm'] for row in rows}
+
+
+def naming():
+    """A note is enough: without TLS there are no handshakes."""
+    plain = ['-a', 'plain-ring']
+    kit.check(chosen('-w', 'handshake-1.3', *plain) == ({'handshake-1.3'}, {'plain-ring'}),
+              'a whole name chooses more')
+    kit.check(chosen('-w', 'handshake-1.3-', '-w', 'handshake-1.2', *plain)[0]
+              == {'handshake-1.3-rsa', 'handshake-1.2'}, 'a beginning chooses something else')
+    kit.check(chosen('-w', 'handshake-1.3', '-a', 'plain-')[1]
+              == {'plain-write', 'plain-sendfile', 'plain-ring', 'plain-ring-sendfile'},
+              'a beginning does not choose all')
+
+
 def check_page(text, plots):
     Page(text)
     svgs = re.findall(r'<svg.*?</svg>', text, re.DOTALL)
@@ -131,6 +150,7 @@ def unusable():
 
 
 CASES = [
+    ('a whole name chooses that alone', naming),
     ('a run is reported', reported),
     ('a page of anything', hostile),
     ('few runs tell nothing', agreeing),
