@@ -25,6 +25,15 @@ const char *party_why_not(const struct arm *arm, enum ktls_protocol protocol)
 	return NULL;
 }
 
+static int set_offload(struct ktls_config *config, enum arm_protection protection)
+{
+	static const enum ktls_offload when[] = { KTLS_OFFLOAD_NEVER, KTLS_OFFLOAD_REQUIRED };
+	bool rx = protection == ARM_KERNEL, tx = rx || protection == ARM_KERNEL_TX;
+	int r = ktls_config_set_offload(config, KTLS_TX, when[tx], 0);
+
+	return r ? r : ktls_config_set_offload(config, KTLS_RX, when[rx], 0);
+}
+
 struct ktls_config *party_config(enum ktls_role role, const struct workload *workload,
 				 const struct arm *arm, const struct bench_identity *identity)
 {
@@ -45,19 +54,11 @@ struct ktls_config *party_config(enum ktls_role role, const struct workload *wor
 		r = ktls_config_set_insecure_no_verify(config);
 	if (!r && role == KTLS_CLIENT && workload->resume)
 		r = ktls_config_set_tickets(config, 1);
+	/* The client's are never in the kernel: what that counts is the server's. */
+	if (!r)
+		r = set_offload(config, role == KTLS_SERVER ? arm->protection : ARM_USER);
 	bench_must(r, "making a config", ktls_config_error(config));
 	return config;
-}
-
-static void set_offload(struct ktls_config *config, enum arm_protection protection)
-{
-	static const enum ktls_offload when[] = { KTLS_OFFLOAD_NEVER, KTLS_OFFLOAD_REQUIRED };
-	bool rx = protection == ARM_KERNEL, tx = rx || protection == ARM_KERNEL_TX;
-	int r = ktls_config_set_offload(config, KTLS_TX, when[tx], 0);
-
-	if (!r)
-		r = ktls_config_set_offload(config, KTLS_RX, when[rx], 0);
-	bench_must(r, "making a config", ktls_config_error(config));
 }
 
 /* One of our own is new for each run. */
@@ -74,7 +75,6 @@ static void start_arm(struct party *party)
 	} else {
 		party->service.config =
 			party_config(KTLS_SERVER, task->workload, task->arm, &identity);
-		set_offload(party->service.config, task->arm->protection);
 	}
 	rival_free_identity(&identity);
 	party->process = service_start(&party->service, task->cpu);
@@ -103,11 +103,16 @@ void party_begin(struct party *party)
 
 /* -- Where the records were protected -- */
 
-/* The server's sockets as sock_diag(7) tells of them, by any of which is told. */
+/* The server's sockets, as sock_diag(7) tells of them. */
 struct sighting {
-	size_t seen, told, with_tls;
-	struct ktls_diag_socket one; /* with TLS */
+	size_t seen, told, keyed;
+	struct ktls_diag_socket one; /* that has keys in the kernel */
 };
+
+static bool is_keyed(const struct ktls_diag_socket *socket)
+{
+	return socket->mode[KTLS_TX] > KTLS_DIAG_NONE || socket->mode[KTLS_RX] > KTLS_DIAG_NONE;
+}
 
 static struct sighting sight(uint16_t port)
 {
@@ -123,9 +128,9 @@ static struct sighting sight(uint16_t port)
 			continue;
 		sighting.seen++;
 		sighting.told += socket.told & KTLS_DIAG_TOLD_TLS;
-		if (!socket.tls)
+		if (!is_keyed(&socket))
 			continue;
-		sighting.with_tls++;
+		sighting.keyed++;
 		sighting.one = socket;
 	}
 	ktls_diag_free(diag);
@@ -139,31 +144,30 @@ static void prove(const struct party *party, char proof[PARTY_PROOF_LEN])
 	struct ktls_counters now;
 	int n;
 
-	if (sighting.with_tls)
+	if (sighting.keyed)
 		n = snprintf(proof, PARTY_PROOF_LEN,
-			     "server: %zu of %zu sockets with the kernel's TLS, %s %s, tx=%s rx=%s",
-			     sighting.with_tls, sighting.seen, ktls_protocol_name(one->protocol),
-			     one->cipher ? one->cipher : "no key",
-			     ktls_diag_mode_name(one->mode[KTLS_TX]),
+			     "server: keys of %zu of %zu sockets in the kernel, %s %s, tx=%s rx=%s",
+			     sighting.keyed, sighting.seen, ktls_protocol_name(one->protocol),
+			     one->cipher, ktls_diag_mode_name(one->mode[KTLS_TX]),
 			     ktls_diag_mode_name(one->mode[KTLS_RX]));
 	else if (sighting.told || !sighting.seen)
 		n = snprintf(proof, PARTY_PROOF_LEN,
-			     "server: none of %zu sockets with the kernel's TLS", sighting.seen);
+			     "server: keys of none of %zu sockets in the kernel", sighting.seen);
 	else
-		n = snprintf(
-			proof, PARTY_PROOF_LEN,
-			"server: of %zu sockets the kernel does not tell whether they have its TLS",
-			sighting.seen);
+		n = snprintf(proof, PARTY_PROOF_LEN,
+			     "server: whether keys of %zu sockets are in the kernel is told to "
+			     "CAP_NET_ADMIN alone",
+			     sighting.seen);
 	if (!party->has_counters || ktls_counters_read(&now, sizeof(now)) ||
 	    ktls_counters_difference(&party->counters, &now, &now, sizeof(now)))
 		return;
-	snprintf(
-		proof + n, PARTY_PROOF_LEN - (size_t)n,
-		"; its machine: TlsTxSw +%llu, TlsRxSw +%llu, TlsTxDevice +%llu, TlsRxDevice +%llu",
-		(unsigned long long)now.value[KTLS_COUNTER_TX_SW],
-		(unsigned long long)now.value[KTLS_COUNTER_RX_SW],
-		(unsigned long long)now.value[KTLS_COUNTER_TX_DEVICE],
-		(unsigned long long)now.value[KTLS_COUNTER_RX_DEVICE]);
+	snprintf(proof + n, PARTY_PROOF_LEN - (size_t)n,
+		 "; its kernel counted TlsTxSw +%llu, TlsRxSw +%llu, TlsTxDevice +%llu, "
+		 "TlsRxDevice +%llu",
+		 (unsigned long long)now.value[KTLS_COUNTER_TX_SW],
+		 (unsigned long long)now.value[KTLS_COUNTER_RX_SW],
+		 (unsigned long long)now.value[KTLS_COUNTER_TX_DEVICE],
+		 (unsigned long long)now.value[KTLS_COUNTER_RX_DEVICE]);
 }
 
 void party_end(struct party *party, struct party_report *ret_report)
