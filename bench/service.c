@@ -87,6 +87,7 @@ struct service_process service_start(const struct service *service, int cpu)
 		return process;
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGPIPE, SIG_IGN); /* as every server does: else it is held back at each sendfile */
 	if (cpu >= 0)
 		bench_stay_on(cpu, false);
 	if (service->ring)

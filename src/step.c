@@ -18,6 +18,10 @@ enum {
 	AGAIN, /* it could go on, but others are waiting */
 };
 
+enum {
+	PAGE_LEN = 4096, /* where pages are larger, one is looked at twice */
+};
+
 static int step_handshake(struct ktls_lane *lane, struct ktls_task *task)
 {
 	(void)task;
@@ -101,7 +105,8 @@ static int warm(struct ktls_lane *lane, struct ktls_task *task)
 		len = KTLS_RING_TURN_BYTES;
 	if (lane->ring->uring && !task->file.cold)
 		task->file.cold = is_cold(task->file.fd, at + len - 1) ||
-				  (!task->n && len > 1 && is_cold(task->file.fd, at));
+				  (!task->n && at / PAGE_LEN != (at + len - 1) / PAGE_LEN &&
+				   is_cold(task->file.fd, at));
 	if (!task->file.cold) {
 		task->file.warm = task->n + len;
 		return 0;

@@ -81,15 +81,27 @@ static void listen_until(struct listening *listening, uint64_t len)
 
 static unsigned int looked;
 
+static ssize_t fail_look(const struct iovec *iov, int iovcnt, int flags, int error)
+{
+	(void)iov;
+	(void)iovcnt;
+	looked++;
+	errno = flags & RWF_NOWAIT ? error : EIO;
+	return -1;
+}
+
 static ssize_t is_on_the_disk(int fd, const struct iovec *iov, int iovcnt, off_t offset, int flags)
 {
 	(void)fd;
-	(void)iov;
-	(void)iovcnt;
 	(void)offset;
-	looked++;
-	errno = flags & RWF_NOWAIT ? EAGAIN : EIO;
-	return -1;
+	return fail_look(iov, iovcnt, flags, EAGAIN);
+}
+
+static ssize_t cannot_say(int fd, const struct iovec *iov, int iovcnt, off_t offset, int flags)
+{
+	(void)fd;
+	(void)offset;
+	return fail_look(iov, iovcnt, flags, EOPNOTSUPP);
 }
 
 static void both_get_on(void)
@@ -133,6 +145,24 @@ Test(op_files, two_that_come_from_a_disk_both_get_on)
 	/* Over epoll nobody could read them for us. */
 	cr_assert_eq(looked, ktls_ring_get_kind(ring) == KTLS_RING_EPOLL ? 0 : 2,
 		     "a file is looked at until it was cold once");
+}
+
+Test(op_files, one_within_a_page_is_looked_at_once)
+{
+	struct pair pair = turns_pair(ring, 0);
+	struct turns_op file = { .end = 0 };
+	struct listening end = { .got = 0 };
+	int file_fd = kit_file(1000);
+
+	ktls_sys.preadv2 = cannot_say;
+	cr_assert(!ktls_op_sendfile(turns_op(&file), pair.conn[1], file_fd, 0, 1000, KTLS_FOREVER));
+	listen_on(&end, pair.conn[0]);
+	listen_until(&end, 1000);
+	cr_assert(!turns_end(ring, &file) && file.event.n == 1000);
+	cr_assert_eq(looked, ktls_ring_get_kind(ring) == KTLS_RING_EPOLL ? 0 : 1);
+	cr_assert_eq(turns_cancel(ring, &end.op), -ECANCELED);
+	pair_free(&pair);
+	close(file_fd);
 }
 
 Test(op_files, one_that_was_cancelled_or_too_late_says_exactly_how_much_went)
