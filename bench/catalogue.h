@@ -15,6 +15,7 @@
 
 #include <ktls/ktls.h>
 
+#include "place.h"
 #include "support.h"
 
 enum workload_kind {
@@ -60,8 +61,8 @@ enum catalogue_limit {
 /* A server of somebody else's. */
 struct stranger {
 	char name[BENCH_NAME_MAX];
-	uint16_t port;
-	pid_t pid;			   /* 0: its CPU time is not known */
+	struct place place;
+	pid_t pid; /* of the server's machine; 0: its CPU time is not known */
 	const char *workloads[CHOSEN_MAX]; /* that it is in, as they begin; none: all */
 	size_t n_workloads;
 };

@@ -15,10 +15,9 @@ int limits_main(int argc, char **argv);
 int report_main(int argc, char **argv);
 int run_main(int argc, char **argv);
 
-struct bench_figures;
-
-/* What `limits` measures, each run of so much CPU time. */
-void limits_measure(struct bench_figures *figures, unsigned int runs, uint64_t ns);
+/* What `limits` measures, each run of so much CPU time: a list of figures, which is the caller's.
+ */
+json_t *limits_json(unsigned int runs, uint64_t ns);
 
 /* What is returned then: 0 where it was asked for, else 2. */
 int bench_say_usage(const char *usage, bool asked);

@@ -50,7 +50,7 @@ static bool is_like(const struct change *change, const struct change *other)
 }
 
 /* Facts of the machine that are not what they were: a comparison may be of these. */
-static void add_facts(json_t *list, json_t *before, json_t *after)
+static void add_facts(json_t *list, const char *whose, json_t *before, json_t *after)
 {
 	char was[FACT_LEN], is[FACT_LEN];
 	const char *key;
@@ -61,13 +61,24 @@ static void add_facts(json_t *list, json_t *before, json_t *after)
 		json_t *old = json_object_get(before, key);
 
 		if (json_is_object(old) && json_is_object(value))
-			add_facts(list, old, value);
+			add_facts(list, whose, old, value);
 		else if (old && !json_equal(old, value))
-			json_array_append_new(list,
-					      json_pack("{s:s, s:s, s:s}", "fact", key, "old",
-							document_fact(old, was, sizeof(was)), "new",
-							document_fact(value, is, sizeof(is))));
+			json_array_append_new(
+				list, json_pack("{s:s+, s:s, s:s}", "fact", whose, key, "old",
+						document_fact(old, was, sizeof(was)), "new",
+						document_fact(value, is, sizeof(is))));
 	}
+}
+
+/* Whether the client had a machine of its own, or network namespace: then all may be different. */
+static void add_presence(json_t *list, const struct document *before, const struct document *after)
+{
+	static const char *const where[] = { "on loopback", "over a network" };
+
+	if (!before->client_machine != !after->client_machine)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s}", "fact", "the client",
+						      "old", where[!!before->client_machine], "new",
+						      where[!!after->client_machine]));
 }
 
 static void print_facts(const json_t *facts)
@@ -176,7 +187,9 @@ static int compare(const struct question *question)
 	json_t *facts = json_array();
 	bool is_worse;
 
-	add_facts(facts, before.machine, after.machine);
+	add_facts(facts, "", before.machine, after.machine);
+	add_facts(facts, "the client's ", before.client_machine, after.client_machine);
+	add_presence(facts, &before, &after);
 	keep_metric(&before.figures, question->metric);
 	keep_metric(&after.figures, question->metric);
 	changes = changes_of(&before.figures, &after.figures, question->least_percent);

@@ -178,6 +178,7 @@ int document_of(json_t *root, struct document *ret_document, char why[DOCUMENT_W
 	}
 	document.root = json_incref(root);
 	document.machine = object_of(root, "machine");
+	document.client_machine = object_of(root, "client_machine");
 	document.settings = object_of(root, "settings");
 	r = read_all(root, &document, why);
 	if (r)

@@ -48,6 +48,7 @@ struct document_remarks {
 struct document {
 	json_t *root;
 	json_t *machine, *settings; /* objects; NULL: missing; the root's */
+	json_t *client_machine;	    /* the same; NULL: the client was on the server's */
 	struct document_figures figures, limits;
 	struct document_remarks notes, proofs;
 };

@@ -235,7 +235,7 @@ static void finish(struct ground *ground)
 	close(ground->pair[1]);
 }
 
-void limits_measure(struct bench_figures *figures, unsigned int runs, uint64_t ns)
+static void measure_all(struct bench_figures *figures, unsigned int runs, uint64_t ns)
 {
 	struct ground ground = { 0 };
 
@@ -257,6 +257,17 @@ void limits_measure(struct bench_figures *figures, unsigned int runs, uint64_t n
 		}
 	}
 	finish(&ground);
+}
+
+json_t *limits_json(unsigned int runs, uint64_t ns)
+{
+	struct bench_figures figures = { 0 };
+	json_t *list;
+
+	measure_all(&figures, runs, ns);
+	list = figures_json(&figures);
+	figures_done(&figures);
+	return list;
 }
 
 int limits_main(int argc, char **argv)
@@ -283,7 +294,7 @@ int limits_main(int argc, char **argv)
 	}
 	if (optind != argc)
 		return bench_say_usage(usage, false);
-	limits_measure(&figures, (unsigned int)runs, ms * MS);
+	measure_all(&figures, (unsigned int)runs, ms * MS);
 	if (json)
 		bench_print_json(json_pack("{s:o}", "limits", figures_json(&figures)));
 	else

@@ -8,16 +8,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "load.h"
 #include "match.h"
+#include "remote.h"
 
 enum {
-	SERVER_CPU = 0,
 	CHECK_NS = 1000000,
 	PROOF_LEN = 448,
 	BUSY_PERCENT = 92, /* of its CPU: then a party is at its limit */
@@ -120,16 +122,22 @@ static const char *why_senseless(const struct match *match)
 		return "there is no handshake without TLS";
 	if (match->arm && match->arm->file && (workload->upload || workload->handshakes_only))
 		return "no file is sent";
-	return match->arm ? party_why_not(match->arm, workload->protocol) : NULL;
+	return NULL;
 }
 
-void match_prepare(struct match *match, struct bench_figures *figures)
+/* Of the kernel it is the server's that matters: a client takes what protection it gets. */
+void match_prepare(struct match *match, const struct match_rules *rules,
+		   struct bench_figures *figures)
 {
 	const char *why = why_senseless(match);
 
-	match->over = why;
+	if (!why && match->arm && !rules->remote)
+		why = party_why_not(match->arm, match->workload->protocol);
 	snprintf(match->note, sizeof(match->note), "%s", why ? why : "");
-	if (!why)
+	if (!why && match->arm && rules->remote)
+		remote_why_not(rules->remote, match->workload, match->arm, match->note);
+	match->over = *match->note;
+	if (!match->over)
 		add_figures(match, figures);
 }
 
@@ -197,15 +205,33 @@ static void prove(struct outcome *outcome, const struct ktls_info *info,
 			 ktls_protection_name(info->protection[KTLS_RX]), report->proof);
 }
 
-static struct load load_of(const struct workload *workload, const struct match_rules *rules)
+static const char *host_of(const struct match *match, const struct match_rules *rules)
 {
-	int cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
+	if (match->stranger && *match->stranger->place.host)
+		return match->stranger->place.host;
+	return rules->remote ? rules->remote->place.host : "127.0.0.1";
+}
+
+/* All CPUs are the client's where the server has others. */
+static unsigned int threads_of(const struct workload *workload, bool together)
+{
+	unsigned int cpus = (unsigned int)sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (together)
+		return cpus > 2 && workload->conns > 1 ? 2 : 1;
+	return cpus < workload->conns ? cpus : workload->conns;
+}
+
+static struct load load_of(const struct match *match, const struct match_rules *rules)
+{
+	const struct workload *workload = match->workload;
+	bool together = !rules->remote || rules->remote->same_machine;
 
 	return (struct load){
-		.host = "127.0.0.1",
+		.host = host_of(match, rules),
 		.conns = workload->conns,
-		.threads = cpus > 2 && workload->conns > 1 ? 2 : 1,
-		.avoid_cpu = cpus > 1 ? SERVER_CPU : -1,
+		.threads = threads_of(workload, together),
+		.avoid_cpu = together ? party_cpu() : -1,
 		.window_ns = rules->window_ns,
 		.rate = workload->rated ? rules->rate : 0,
 		.reconnect = workload->reconnect,
@@ -219,6 +245,7 @@ static struct load load_of(const struct workload *workload, const struct match_r
 
 /* The window, as load.h opens and ends it. */
 struct window {
+	const struct remote *remote; /* of which the party is, if it is not NULL */
 	struct party party;
 	struct party_report report;
 };
@@ -227,14 +254,29 @@ static void begin_window(void *context)
 {
 	struct window *window = context;
 
-	party_begin(&window->party);
+	if (window->remote)
+		remote_begin(window->remote);
+	else
+		party_begin(&window->party);
 }
 
 static void end_window(void *context)
 {
 	struct window *window = context;
 
-	party_end(&window->party, &window->report);
+	if (window->remote)
+		remote_end(window->remote, &window->report);
+	else
+		party_end(&window->party, &window->report);
+}
+
+/* The server's port. */
+static uint16_t start_party(struct window *window, const struct party_task *task)
+{
+	if (window->remote)
+		return remote_start(window->remote, task);
+	party_start(&window->party, task);
+	return window->party.process.port;
 }
 
 static void nothing(void *context)
@@ -262,18 +304,20 @@ static void measure(const struct match *match, const struct match_rules *rules,
 {
 	static struct load_result result;
 	const struct workload *workload = match->workload;
-	struct load load = load_of(workload, rules);
-	const struct party_task task = { workload, match->arm, match->stranger, rules->slow_us,
-					 load.avoid_cpu };
-	struct window window;
+	struct load load = load_of(match, rules);
+	const struct party_task task = { .workload = workload,
+					 .arm = match->arm,
+					 .stranger = match->stranger,
+					 .slow_us = rules->slow_us,
+					 .cpu = party_cpu() };
+	struct window window = { .remote = rules->remote };
 	struct load_hooks hooks = { begin_window, end_window, &window };
 	char path[BENCH_NAME_MAX];
 
 	snprintf(path, sizeof(path), "/%llu", (unsigned long long)workload->size);
 	load.path = path;
 	load.config = party_config(KTLS_CLIENT, workload, match->arm, NULL);
-	party_start(&window.party, &task);
-	load.port = window.party.process.port;
+	load.port = start_party(&window, &task);
 	if (!match->checked && !load.idle && !load.handshakes_only && !load.upload)
 		outcome->checked = check_bodies(&load);
 	load_run(&load, &hooks, &result);
@@ -288,7 +332,8 @@ static void measure(const struct match *match, const struct match_rules *rules,
 		measure_work(outcome, workload, &result, &window.report.spent);
 	}
 	prove(outcome, &result.info, &window.report);
-	party_stop(&window.party);
+	if (!rules->remote)
+		party_stop(&window.party);
 }
 
 /* -- The run's process -- */
@@ -298,6 +343,7 @@ static _Noreturn void play(const struct match *match, const struct match_rules *
 {
 	struct outcome outcome = { 0 };
 
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(complaints, STDERR_FILENO);
 	for (unsigned int m = 0; m < _METRIC_N; m++)
 		outcome.values[m] = NAN;
@@ -388,6 +434,8 @@ void match_run(struct match *match, const struct match_rules *rules, struct benc
 	} else {
 		match->over = match->failed = true;
 		keep_complaint(match, complaints[0]);
+		if (rules->remote)
+			remote_again(rules->remote);
 	}
 	close(answer[0]);
 	close(complaints[0]);

@@ -49,14 +49,16 @@ struct match {
 /* What all runs have in common. */
 struct match_rules {
 	uint64_t window_ns;
-	uint64_t rate;	      /* of workloads that have one; requests a second */
-	unsigned int slow_us; /* as in service.h */
+	uint64_t rate;	       /* of workloads that have one; requests a second */
+	unsigned int slow_us;  /* as in service.h */
+	struct remote *remote; /* where the server's side is; NULL: in the run's process */
 };
 
 const char *match_name(const struct match *match);
 
 /* Adds a figure for each metric, without a run; or a note, if it cannot be. */
-void match_prepare(struct match *match, struct bench_figures *figures);
+void match_prepare(struct match *match, const struct match_rules *rules,
+		   struct bench_figures *figures);
 
 /* One run, in a process of its own: its values are added to the match's figures. One that fails
  * is over, with a note. */

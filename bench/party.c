@@ -5,9 +5,14 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "party.h"
 #include "rival_gnutls.h"
+
+enum {
+	SERVER_CPU = 0,
+};
 
 const char *party_why_not(const struct arm *arm, enum ktls_protocol protocol)
 {
@@ -32,6 +37,11 @@ static int set_offload(struct ktls_config *config, enum arm_protection protectio
 	int r = ktls_config_set_offload(config, KTLS_TX, when[tx], 0);
 
 	return r ? r : ktls_config_set_offload(config, KTLS_RX, when[rx], 0);
+}
+
+int party_cpu(void)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? SERVER_CPU : -1;
 }
 
 struct ktls_config *party_config(enum ktls_role role, const struct workload *workload,
@@ -67,7 +77,8 @@ static void start_arm(struct party *party)
 	const struct party_task *task = party->task;
 	struct bench_identity identity = rival_make_identity(task->workload->rsa);
 
-	party->service = (struct service){ .ring = task->arm->ring,
+	party->service = (struct service){ .host = task->host,
+					   .ring = task->arm->ring,
 					   .file = task->arm->file,
 					   .slow_us = task->slow_us };
 	if (task->arm->protection == ARM_GNUTLS) {
@@ -86,7 +97,7 @@ void party_start(struct party *party, const struct party_task *task)
 	*party = (struct party){ .task = task };
 	party->has_counters = !ktls_counters_read(&party->counters, sizeof(party->counters));
 	if (task->stranger) {
-		party->process.port = task->stranger->port;
+		party->process.port = task->stranger->place.port;
 		party->pid = task->stranger->pid;
 	} else {
 		start_arm(party);
@@ -182,6 +193,10 @@ void party_end(struct party *party, struct party_report *ret_report)
 
 void party_stop(struct party *party)
 {
-	if (party->task->arm)
-		service_stop(&party->process);
+	if (!party->task->arm)
+		return;
+	service_stop(&party->process);
+	ktls_config_unref(party->service.config);
+	if (party->service.rival)
+		rival_free(party->service.rival);
 }

@@ -28,6 +28,7 @@ struct party_task {
 	const struct stranger *stranger; /* NULL: an arm */
 	unsigned int slow_us;		 /* as in service.h */
 	int cpu;			 /* where the arm's server runs; -1: anywhere */
+	const char *host;		 /* the address where it listens; NULL: 127.0.0.1 */
 };
 
 struct party {
@@ -50,6 +51,9 @@ struct party_report {
 
 /* Why this machine's kernel cannot what the arm wants of it; static; NULL: it can. */
 const char *party_why_not(const struct arm *arm, enum ktls_protocol protocol);
+
+/* The CPU that a server has for itself, where there are two; -1. */
+int party_cpu(void);
 
 /* A config for one suite and the workload's protocol: a server's for the identity, or a client's
  * that takes any (identity: NULL). Caller owns it. */

@@ -114,16 +114,27 @@ static void write_facts(FILE *stream, json_t *facts)
 	}
 }
 
-static void write_machine(FILE *stream, const struct document *document)
+static void write_list(FILE *stream, json_t *facts)
 {
-	if (!document->machine && !document->settings)
+	if (!facts)
 		return;
 	fprintf(stream, "<dl>\n");
-	if (document->machine)
-		write_facts(stream, document->machine);
-	if (document->settings)
-		write_facts(stream, document->settings);
+	write_facts(stream, facts);
 	fprintf(stream, "</dl>\n");
+}
+
+/* With a client's beside it, it is said which is which. */
+static void write_machine(FILE *stream, const struct document *document)
+{
+	if (document->client_machine)
+		html_element(stream, "h2", "The server's machine");
+	write_list(stream, document->machine);
+	if (document->client_machine)
+		html_element(stream, "h2", "The client's machine");
+	write_list(stream, document->client_machine);
+	if (document->client_machine && document->settings)
+		html_element(stream, "h2", "Settings");
+	write_list(stream, document->settings);
 }
 
 static const char introduction[] = "<p>Every value is the median of its runs; whiskers and \u00b1 "

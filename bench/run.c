@@ -14,22 +14,29 @@
 #include "commands.h"
 #include "machine.h"
 #include "match.h"
+#include "remote.h"
 
 static const char usage[] =
 	"usage: ktls-bench run [-r RUNS] [-t MILLISECONDS] [-w WORKLOAD]... [-a ARM]...\n"
-	"                      [-s NAME=PORT[,PID[,WORKLOAD]...]]...\n"
-	"                      [-R RATE] [--slow-us N] [--json | --list]\n\n"
+	"                      [-s NAME=[HOST:]PORT[,PID[,WORKLOAD]...]]...\n"
+	"                      [-R RATE] [--slow-us N] [--client HOST:PORT] [--json | --list]\n"
+	"       ktls-bench run --server [ADDRESS:]PORT\n\n"
 	"  -r RUNS          of each, in turn; 5 by default\n"
 	"  -t MILLISECONDS  each lasts; 1000 by default\n"
 	"  -R RATE          requests a second of workloads at a fixed rate; 10000 by default\n"
 	"  -w WORKLOAD      only that; or, if none has this name, those whose name begins so\n"
 	"  -a ARM           the same of arms\n"
-	"  -s NAME=PORT,PID one more arm: an HTTPS server on 127.0.0.1 that has files named by\n"
-	"                   their size (/1024), with AES-128-GCM; PID's CPU time is counted.\n"
-	"                   Workloads behind that: it is in no others, chosen as by -w\n"
+	"  -s NAME=PORT,PID one more arm: an HTTPS server on 127.0.0.1, or --client's HOST, that\n"
+	"                   has files named by their size (/1024), with AES-128-GCM; PID's CPU\n"
+	"                   time is counted, on the server's machine. Workloads behind that: it\n"
+	"                   is in no others, chosen as by -w\n"
 	"  --slow-us N      to test `ktls-bench compare`: the harness's own servers sleep N us "
 	"for\n"
 	"                   each record of 16 KiB that they send\n"
+	"  --client HOST:PORT  the servers run on that machine, where --server waits\n"
+	"  --server PORT    starts servers of the harness's own for one client after the other,\n"
+	"                   until SIGTERM. Whoever reaches it can do that: it is for a network\n"
+	"                   that one trusts\n"
 	"  --json           for programs: every run\n"
 	"  --list           the names of workloads, with the size of an answer, and of arms\n\n"
 	"The exit status is 1 if a run failed; the others are told all the same.\n";
@@ -49,6 +56,8 @@ struct plan {
 	size_t n_strangers;
 	unsigned int runs;
 	struct match_rules rules;
+	struct place place; /* of the other machine */
+	struct remote remote;
 	bool json;
 };
 
@@ -133,7 +142,7 @@ static void run_all(const struct plan *plan, struct match *matches, size_t n,
 		    struct bench_figures *figures)
 {
 	for (size_t i = 0; i < n; i++)
-		match_prepare(&matches[i], figures);
+		match_prepare(&matches[i], &plan->rules, figures);
 	for (unsigned int run = 0; run < plan->runs; run++) {
 		for (size_t turn = 0; turn < n; turn++) {
 			size_t i = run % 2 ? n - 1 - turn : turn;
@@ -193,43 +202,106 @@ static json_t *json_of_texts(const struct match *matches, size_t n, bool proofs)
 	return list;
 }
 
-static void tell(const struct plan *plan, const struct match *matches, size_t n,
-		 const struct bench_figures *figures, const struct bench_figures *limits)
+/* What is known beside the figures: "machine" is the server's, to which they belong. */
+struct surroundings {
+	json_t *machine, *limits;
+	json_t *client; /* the other machine; NULL: there is none */
+};
+
+static struct surroundings look_around(const struct plan *plan)
 {
+	const struct remote *remote = plan->rules.remote;
+	struct surroundings around = { 0 };
+
+	around.machine = remote ? json_incref(remote->machine) : machine_json(-1);
+	around.client = remote ? machine_json(remote->fd) : NULL;
+	if (plan->json && remote)
+		around.limits = remote_limits(remote, plan->runs, LIMIT_MS * (uint64_t)MS);
+	else if (plan->json)
+		around.limits = limits_json(plan->runs, LIMIT_MS * (uint64_t)MS);
+	return around;
+}
+
+static void tell_people(const struct match *matches, size_t n, const struct bench_figures *figures,
+			const struct surroundings *around)
+{
+	if (around->client)
+		printf("the server's machine:\n");
+	machine_print(around->machine, stdout);
+	if (around->client) {
+		printf("\nthe client's machine:\n");
+		machine_print(around->client, stdout);
+	}
+	printf("\n");
+	figures_print_tables(figures, stdout);
+	print_notes(matches, n);
+}
+
+static json_t *json_of_settings(const struct plan *plan)
+{
+	json_t *settings = json_pack("{s:i, s:I, s:I}", "runs", (int)plan->runs, "window_ms",
+				     (json_int_t)(plan->rules.window_ns / MS), "rate",
+				     (json_int_t)plan->rules.rate);
+
+	if (plan->rules.remote)
+		json_object_set_new(settings, "server",
+				    json_sprintf("%s, port %u", plan->place.host,
+						 plan->place.port));
+	return settings;
+}
+
+static void tell(const struct plan *plan, const struct match *matches, size_t n,
+		 const struct bench_figures *figures, const struct surroundings *around)
+{
+	json_t *root;
+
 	if (!plan->json) {
-		machine_print(stdout);
-		printf("\n");
-		figures_print_tables(figures, stdout);
-		print_notes(matches, n);
+		tell_people(matches, n, figures, around);
 		return;
 	}
-	bench_print_json(json_pack(
-		"{s:i, s:o, s:{s:i, s:I, s:I}, s:o, s:o, s:o, s:o}", "version", 1, "machine",
-		machine_json(), "settings", "runs", (int)plan->runs, "window_ms",
-		(json_int_t)(plan->rules.window_ns / MS), "rate", (json_int_t)plan->rules.rate,
-		"limits", figures_json(limits), "figures", figures_json(figures), "notes",
-		json_of_texts(matches, n, false), "proofs", json_of_texts(matches, n, true)));
+	root = json_pack("{s:i, s:O, s:o, s:O, s:o, s:o, s:o}", "version", 1, "machine",
+			 around->machine, "settings", json_of_settings(plan), "limits",
+			 around->limits, "figures", figures_json(figures), "notes",
+			 json_of_texts(matches, n, false), "proofs",
+			 json_of_texts(matches, n, true));
+	if (around->client)
+		json_object_set(root, "client_machine", around->client);
+	bench_print_json(root);
 }
 
 static int compare(const struct plan *plan)
 {
-	struct bench_figures figures = { 0 }, limits = { 0 };
+	struct bench_figures figures = { 0 };
+	struct surroundings around;
 	struct match *matches;
 	size_t n = list_matches(plan, &matches);
 	bool failed = false;
 
 	if (!n)
 		bench_die("no workload, or no arm, has such a name; see --list");
-	if (plan->json)
-		limits_measure(&limits, plan->runs, LIMIT_MS * (uint64_t)MS);
+	around = look_around(plan);
 	run_all(plan, matches, n, &figures);
-	tell(plan, matches, n, &figures, &limits);
+	tell(plan, matches, n, &figures, &around);
 	for (size_t i = 0; i < n; i++)
 		failed |= matches[i].failed;
 	free(matches);
-	figures_done(&limits);
+	json_decref(around.machine);
+	json_decref(around.client);
+	json_decref(around.limits);
 	figures_done(&figures);
 	return failed;
+}
+
+/* With the servers on another machine. */
+static int compare_from_here(struct plan *plan)
+{
+	int status;
+
+	remote_open(&plan->remote, &plan->place);
+	plan->rules.remote = &plan->remote;
+	status = compare(plan);
+	remote_close(&plan->remote);
+	return status;
 }
 
 static int list_names(void)
@@ -248,7 +320,26 @@ static void choose(const char **list, size_t *n, const char *name)
 	list[(*n)++] = name;
 }
 
-/* NAME=PORT[,PID[,WORKLOAD]...], which is taken apart. */
+static void parse_place(const char *text, bool whole, struct place *ret_place)
+{
+	if (place_parse(text, ret_place) || (whole && !*ret_place->host) || !ret_place->port)
+		bench_die("%s: %s is needed, with a port from 1 to 65535\n%s", text,
+			  whole ? "HOST:PORT" : "[HOST:]PORT", usage);
+}
+
+/* Of the other side's process; port 0: any that is free. */
+static int serve(int argc, const char *text)
+{
+	struct place place;
+
+	if (argc > 3)
+		bench_die("--server goes alone: what is measured the client says\n%s", usage);
+	if (place_parse(text, &place))
+		bench_die("%s: [ADDRESS:]PORT is needed\n%s", text, usage);
+	remote_serve(&place);
+}
+
+/* NAME=[HOST:]PORT[,PID[,WORKLOAD]...], which is taken apart. */
 static void add_stranger(struct plan *plan, char *text)
 {
 	struct stranger *stranger = &plan->strangers[plan->n_strangers];
@@ -260,7 +351,7 @@ static void add_stranger(struct plan *plan, char *text)
 		bench_die("%s: there can be no more than %d servers", text, STRANGERS_MAX);
 	*rest++ = '\0';
 	strcpy(stranger->name, text);
-	stranger->port = (uint16_t)bench_number(strsep(&rest, ","), UINT16_MAX, usage);
+	parse_place(strsep(&rest, ","), false, &stranger->place);
 	pid = strsep(&rest, ",");
 	if (pid)
 		stranger->pid = (pid_t)bench_number(pid, INT32_MAX, usage);
@@ -273,6 +364,8 @@ int run_main(int argc, char **argv)
 {
 	static const struct option long_options[] = {
 		{ "slow-us", required_argument, NULL, 'S' },
+		{ "client", required_argument, NULL, 'C' },
+		{ "server", required_argument, NULL, 'V' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "list", no_argument, NULL, 'l' },
 		{ "help", no_argument, NULL, 'h' },
@@ -296,6 +389,10 @@ int run_main(int argc, char **argv)
 			add_stranger(&plan, optarg);
 		else if (option == 'S')
 			plan.rules.slow_us = (unsigned int)bench_number(optarg, 1000000, usage);
+		else if (option == 'C')
+			parse_place(optarg, true, &plan.place);
+		else if (option == 'V')
+			return serve(argc, optarg);
 		else if (option == 'j')
 			plan.json = true;
 		else if (option == 'l')
@@ -303,5 +400,7 @@ int run_main(int argc, char **argv)
 		else
 			return bench_say_usage(usage, option == 'h');
 	}
-	return optind != argc ? bench_say_usage(usage, false) : compare(&plan);
+	if (optind != argc)
+		return bench_say_usage(usage, false);
+	return *plan.place.host ? compare_from_here(&plan) : compare(&plan);
 }

@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "place.h"
 #include "service.h"
 #include "support.h"
 #include "wire.h"
@@ -72,11 +73,24 @@ void service_slow(const struct service *service, uint64_t bytes)
 	}
 }
 
+static int listen_at(const char *host, uint16_t *ret_port)
+{
+	struct place place = { .port = 0 };
+	char why[PLACE_WHY_MAX];
+	int fd;
+
+	snprintf(place.host, sizeof(place.host), "%s", host ? host : "127.0.0.1");
+	fd = place_listen(&place, ret_port, why);
+	if (fd < 0)
+		bench_die("listening on %s: %s", place.host, why);
+	return fd;
+}
+
 struct service_process service_start(const struct service *service, int cpu)
 {
 	const struct service_body *body = body_of_all();
 	struct service_process process;
-	int fd = bench_listen(&process.port);
+	int fd = listen_at(service->host, &process.port);
 
 	fflush(NULL);
 	process.pid = fork();

@@ -31,6 +31,7 @@ struct rival;
 struct service {
 	struct ktls_config *config; /* a server's; or */
 	struct rival *rival;	    /* GnuTLS alone, if not NULL */
+	const char *host;	    /* the address to listen on; NULL: 127.0.0.1 */
 	bool ring;
 	bool file;	      /* by sendfile, else from memory */
 	unsigned int slow_us; /* slept for each record's worth that is sent; to test comparisons */
@@ -38,7 +39,7 @@ struct service {
 
 struct service_process {
 	pid_t pid;
-	uint16_t port; /* on 127.0.0.1 */
+	uint16_t port;
 };
 
 /* The process ends with this one, or by service_stop(). `cpu`: where it runs; -1: anywhere. */

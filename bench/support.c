@@ -306,15 +306,6 @@ static int listen_on_loopback(struct sockaddr_in *ret_address)
 	return fd;
 }
 
-int bench_listen(uint16_t *ret_port)
-{
-	struct sockaddr_in address;
-	int fd = listen_on_loopback(&address);
-
-	*ret_port = ntohs(address.sin_port);
-	return fd;
-}
-
 struct bench_peer bench_peer_start(enum bench_peer_kind kind)
 {
 	struct sockaddr_in address;

@@ -91,9 +91,6 @@ void bench_peer_stop(struct bench_peer *peer);
 /* The next connection of the peer's: a blocking socket, without Nagle. */
 int bench_peer_accept(const struct bench_peer *peer);
 
-/* A socket that listens on 127.0.0.1. */
-int bench_listen(uint16_t *ret_port);
-
 /* Both ends of a TCP connection on loopback, in this process: blocking, without Nagle. */
 void bench_pair(int ret_fds[2]);
 

@@ -42,6 +42,7 @@ FENCES = {
     r'jansson\.h': ['src/tools/', 'bench/'],
     r'(ini|llhttp|http_parser|seccomp)\.h': ['src/tools/'],
     r'linux/perf_event\.h': ['bench/usage.c'],
+    r'linux/(ethtool|sockios)\.h': ['bench/machine.c', 'ktls/', 'src/', 'src/tools/'],
     r'linux/.*|asm/.*|asm-generic/.*': ['ktls/', 'uring/', 'src/', 'src/tools/'],
 }
 
