@@ -3,9 +3,10 @@
 """
 `ktls-bench run --client` and `--server`, each in a process of its own: what is measured, and what
 becomes of each side when the other says nonsense, vanishes, or comes twice. KTLS_BENCH is the
-program.
+program, KTLS_VETH the script veth.py.
 """
 
+import html
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ import socket
 import kit
 
 BENCH = os.environ.get('KTLS_BENCH', 'ktls-bench')
+VETH = os.environ.get('KTLS_VETH', 'veth.py')
+SKIPPED = 77
 FAILED = 1
 VERSION = 1
 
@@ -238,6 +241,66 @@ def misused():
         kit.check(word in process.errors(), '%s: %s' % (options, process.errors()))
 
 
+def through_veth(*options):
+    """A run between namespaces, once its client is there."""
+    process = kit.Process(VETH, BENCH, '--', '-r', 1, '--json', *options)
+    kit.await_that(lambda: len(children(process.child.pid, 1)) == 2 or
+                   process.child.poll() is not None, 'the client begins')
+    if process.child.poll() == SKIPPED:
+        raise kit.Skip(process.errors().strip())
+    return process
+
+
+def veth():
+    result = result_of(through_veth('-t', 50, '-a', 'user-write', '-w', 'bulk-64k', '-w', 'ping'))
+    told = {figure['workload'] for figure in result['figures'] if figure['runs']}
+    kit.check(told == {'bulk-64k', 'ping-64'}, str(told))
+    for whose in ('machine', 'client_machine'):
+        facts = result[whose]
+        kit.check((facts['device_kind'], facts['mtu']) == ('veth', 1500), str(facts))
+    kit.check('192.0.2.1' in result['settings']['server'], str(result['settings']))
+    report = html.unescape(kit.Process(BENCH, 'report', written(result)).run().out.read_text())
+    kit.check("The client's machine" in report and 'ktls1' in report, 'the page has one machine')
+
+
+def written(result):
+    file = kit.new_path('result')
+    file.write_text(json.dumps(result))
+    return file
+
+
+def ended_veth():
+    """However it ends, nobody is left."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        process = through_veth('-t', 60000, '-a', 'user-write', '-w', 'ping')
+        kit.await_that(lambda: len(children(process.child.pid, 3)) == 1, 'the run begins')
+        family = {pid for depth in (1, 2, 3) for pid in children(process.child.pid, depth)}
+        process.kill(number)
+        kit.await_that(lambda: not any(map(is_there, family)), 'all of them end')
+
+
+def is_there(pid):
+    """And no zombie, of whom somebody else is to know."""
+    try:
+        return kit.Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+    except FileNotFoundError:
+        return False
+
+
+def compared():
+    """What is not of the same machines is said."""
+    server = Server()
+    options = ['-r', 1, '-t', 20, '-w', 'ping', '-a', 'plain-write', '--json']
+    near = result_of(kit.Process(BENCH, 'run', *options))
+    far = result_of(client(server.port, *options))
+    changed = json.loads(json.dumps(far))
+    changed['client_machine']['mtu'] = 1500
+    for before, after, word in ((near, far, 'the client: was on loopback, is over a network'),
+                                (far, changed, "the client's mtu: was")):
+        text = kit.Process(BENCH, 'compare', written(before), written(after)).run().out.read_text()
+        kit.check(word in text, text)
+
+
 CASES = [
     ('every kind of workload is measured', measured),
     ("what the server's kernel cannot is a note", not_possible),
@@ -247,6 +310,9 @@ CASES = [
     ('a client that vanishes', vanished_client),
     ('a server that vanishes', vanished_server),
     ('a run that fails', failed_run),
+    ('a comparison tells of both machines', compared),
+    ('between namespaces', veth),
+    ('nothing is left of namespaces', ended_veth),
     ('SIGTERM ends the server and its servers', ended),
     ('what cannot be is refused', misused),
 ]
