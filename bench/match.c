@@ -8,10 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -94,7 +92,14 @@ const char *match_name(const struct match *match)
 	return match->arm ? match->arm->name : match->stranger->name;
 }
 
-static void add_figures(struct match *match, struct bench_figures *figures)
+/* Do both sides share a kernel, and its CPUs? */
+static bool is_together(const struct match_rules *rules)
+{
+	return !rules->remote || rules->remote->same_machine;
+}
+
+static void add_figures(struct match *match, const struct match_rules *rules,
+			struct bench_figures *figures)
 {
 	const struct workload *workload = match->workload;
 	unsigned int column = workload->kind == WORK_REQUEST;
@@ -107,6 +112,8 @@ static void add_figures(struct match *match, struct bench_figures *figures)
 		figure = figures_add(figures, workload->name, match_name(match),
 				     metrics[m].unit[column], metrics[m].less_is_better);
 		figure->metric = metrics[m].text;
+		if (m == METRIC_KERNEL_MEMORY && !is_together(rules))
+			figure->metric = "memory of the kernel, the server's end of one";
 		figure->heading = metrics[m].heading[column];
 		match->figures[m] = figures->n;
 	}
@@ -138,7 +145,7 @@ void match_prepare(struct match *match, const struct match_rules *rules,
 		remote_why_not(rules->remote, match->workload, match->arm, match->note);
 	match->over = *match->note;
 	if (!match->over)
-		add_figures(match, figures);
+		add_figures(match, rules, figures);
 }
 
 /* -- A run -- */
@@ -225,7 +232,7 @@ static unsigned int threads_of(const struct workload *workload, bool together)
 static struct load load_of(const struct match *match, const struct match_rules *rules)
 {
 	const struct workload *workload = match->workload;
-	bool together = !rules->remote || rules->remote->same_machine;
+	bool together = is_together(rules);
 
 	return (struct load){
 		.host = host_of(match, rules),
@@ -343,7 +350,6 @@ static _Noreturn void play(const struct match *match, const struct match_rules *
 {
 	struct outcome outcome = { 0 };
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	dup2(complaints, STDERR_FILENO);
 	for (unsigned int m = 0; m < _METRIC_N; m++)
 		outcome.values[m] = NAN;
@@ -418,10 +424,7 @@ void match_run(struct match *match, const struct match_rules *rules, struct benc
 
 	open_pipe(answer);
 	open_pipe(complaints);
-	fflush(NULL);
-	pid = fork();
-	if (pid < 0)
-		bench_die("fork: %s", strerror(errno));
+	pid = bench_fork();
 	if (!pid)
 		play(match, rules, answer[1], complaints[1]);
 	close(answer[1]);

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -232,21 +231,14 @@ static void attend(struct session *session, int also, int timeout_ms)
 static void begin_session(struct session *session, int fd, int listener)
 {
 	int complaints[2];
-	pid_t parent = getpid();
 
 	if (pipe2(complaints, O_CLOEXEC))
 		bench_die("pipe: %s", strerror(errno));
-	fflush(NULL);
-	*session = (struct session){ .pid = fork(), .fd = fd, .complaints = complaints[0] };
-	if (session->pid < 0)
-		bench_die("fork: %s", strerror(errno));
+	*session = (struct session){ .pid = bench_fork(), .fd = fd, .complaints = complaints[0] };
 	if (session->pid) {
 		close(complaints[1]);
 		return;
 	}
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(1);
 	close(listener);
 	dup2(complaints[1], STDERR_FILENO);
 	visit(fd);

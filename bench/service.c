@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -92,15 +91,11 @@ struct service_process service_start(const struct service *service, int cpu)
 	struct service_process process;
 	int fd = listen_at(service->host, &process.port);
 
-	fflush(NULL);
-	process.pid = fork();
-	if (process.pid < 0)
-		bench_die("fork: %s", strerror(errno));
+	process.pid = bench_fork();
 	if (process.pid) {
 		close(fd);
 		return process;
 	}
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_IGN); /* as every server does: else it is held back at each sendfile */
 	if (cpu >= 0)
 		bench_stay_on(cpu, false);

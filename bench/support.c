@@ -128,6 +128,22 @@ uint64_t bench_cpu_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+pid_t bench_fork(void)
+{
+	pid_t parent = getpid(), pid;
+
+	fflush(NULL);
+	pid = fork();
+	if (pid < 0)
+		bench_die("fork: %s", strerror(errno));
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	return 0;
+}
+
 void bench_stay_on(int cpu, bool avoid)
 {
 	cpu_set_t set;
@@ -311,14 +327,10 @@ struct bench_peer bench_peer_start(enum bench_peer_kind kind)
 	struct sockaddr_in address;
 	struct bench_peer peer = { .listener = listen_on_loopback(&address) };
 
-	fflush(NULL);
-	peer.pid = fork();
-	if (peer.pid < 0)
-		bench_die("fork: %s", strerror(errno));
+	peer.pid = bench_fork();
 	if (peer.pid)
 		return peer;
 	close(peer.listener);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	play_peer(&address, kind);
 }
 

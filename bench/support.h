@@ -58,6 +58,9 @@ struct bench_kernel_memory bench_kernel_memory(void);
 /* CPU time of this process, user and system, in nanoseconds. */
 uint64_t bench_cpu_ns(void);
 
+/* Forks: the child, in which 0 is answered, ends with this process, also if that has just ended. */
+pid_t bench_fork(void);
+
 /* This thread runs on that CPU from now on, or on any but that. */
 void bench_stay_on(int cpu, bool avoid);
 

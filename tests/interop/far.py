@@ -22,8 +22,8 @@ VERSION = 1
 
 
 class Server:
-    def __init__(self):
-        self.process = kit.Process(BENCH, 'run', '--server', '127.0.0.1:0')
+    def __init__(self, *before):
+        self.process = kit.Process(*before, BENCH, 'run', '--server', '127.0.0.1:0')
         self.process.await_text('waiting for clients at port')
         self.port = int(self.process.out.read_text().split()[-1])
 
@@ -90,6 +90,22 @@ def measured():
     for whose in ('machine', 'client_machine'):
         kit.check(result[whose]['device'] == 'lo' and result[whose]['mtu'] > 0, str(result[whose]))
     kit.check(result['limits'], 'there are no limits')
+
+
+def apart():
+    """Two machines, for all that their boots tell."""
+    boot = kit.new_path('boot')
+    boot.write_text('another\n')
+    script = 'mount --bind "$0" /proc/sys/kernel/random/boot_id && exec "$@"'
+    before = ['unshare', '-rm', 'sh', '-c', script, boot]
+    if kit.Process(*before, 'true').wait():
+        raise kit.Skip('this machine lets us make no namespaces')
+    server = Server(*before)
+    result = result_of(client(server.port, '-t', 50, '-w', 'idle', '-w', 'bulk-64k', '-a',
+                              'user-write'))
+    told = {figure['metric'] for figure in result['figures'] if figure['runs']}
+    kit.check("memory of the kernel, the server's end of one" in told, str(told))
+    kit.check('per CPU second of the server' in told, str(told))
 
 
 def not_possible():
@@ -202,8 +218,8 @@ def vanished_server():
 def failed_run():
     """One that fails takes nothing with it, on either side."""
     server = Server()
-    result = result_of(client(server.port, '-t', 20, '-w', 'ping', '-s', 'nobody=1', '-a', 'plain-write'),
-                       FAILED)
+    result = result_of(client(server.port, '-t', 20, '-w', 'ping', '-s', 'nobody=1', '-a',
+                              'plain-write'), FAILED)
     notes = {note['arm']: note['note'] for note in result['notes']}
     kit.check('refused' in notes['nobody'], str(notes))
     gone = kit.Process('true')
@@ -211,6 +227,8 @@ def failed_run():
     result = result_of(client(server.port, '-t', 20, '-w', 'ping', '-s',
                               'gone=%d,%d' % (server.port, gone.child.pid), '-a', 'plain-write'),
                        FAILED)
+    notes = {note['arm']: note['note'] for note in result['notes']}
+    kit.check(list(notes) == ['gone'], str(notes))
     check_serves(server)
 
 
@@ -303,6 +321,7 @@ def compared():
 
 CASES = [
     ('every kind of workload is measured', measured),
+    ('between two machines', apart),
     ("what the server's kernel cannot is a note", not_possible),
     ('a stranger on the server\'s machine', stranger),
     ('nonsense is answered with a sentence', nonsense),
