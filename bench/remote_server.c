@@ -198,12 +198,26 @@ static void finish(struct session *session)
 	session->pid = 0;
 }
 
+/* false: there will be no more. */
+static bool read_complaint(struct session *session)
+{
+	char text[COMPLAINT_LEN];
+	size_t room = sizeof(session->text) - 1 - session->n;
+	ssize_t n = read(session->complaints, text, sizeof(text));
+
+	if (n <= 0)
+		return n < 0 && errno == EINTR;
+	room = (size_t)n < room ? (size_t)n : room;
+	memcpy(session->text + session->n, text, room);
+	session->n += room;
+	return true;
+}
+
 /* Until the session has ended, or `also` (-1: nothing) can be read, or the time is over. */
 static void attend(struct session *session, int also, int timeout_ms)
 {
 	struct pollfd fds[2] = { { .fd = also, .events = POLLIN } };
-	char drop[COMPLAINT_LEN];
-	ssize_t n;
+	int n;
 
 	for (;;) {
 		fds[1] = (struct pollfd){ .fd = session->pid ? session->complaints : -1,
@@ -215,12 +229,7 @@ static void attend(struct session *session, int also, int timeout_ms)
 			return;
 		if (n < 0 || !fds[1].revents)
 			continue;
-		n = read(session->complaints, drop, sizeof(drop));
-		if (n > 0 && (size_t)n < sizeof(session->text) - session->n) {
-			memcpy(session->text + session->n, drop, (size_t)n);
-			session->n += (size_t)n;
-		}
-		if (n > 0 || (n < 0 && errno == EINTR))
+		if (read_complaint(session))
 			continue;
 		finish(session);
 		if (also < 0)
