@@ -124,6 +124,72 @@ static int read_figures(const json_t *root, const char *key, struct document_fig
 	return 0;
 }
 
+static const char *read_point(const json_t *point, struct document_curve *curve)
+{
+	const struct curve_point *last = curve->n ? &curve->points[curve->n - 1] : NULL;
+	const json_t *part = json_array_get(point, 0), *value = json_array_get(point, 1);
+	struct curve_point read = { json_number_value(part), json_number_value(value) };
+
+	if (!json_is_number(part) || !json_is_number(value) || json_array_size(point) != 2)
+		return "a point is a part of all and a value, both numbers";
+	if (read.part < 0 || read.part >= 1 || read.value < 0)
+		return "a point's part is at least 0 and less than 1, and its value not negative";
+	if (last && (read.part <= last->part || read.value < last->value))
+		return "the points' parts rise, and their values do not fall";
+	curve->points[curve->n++] = read;
+	return NULL;
+}
+
+static const char *read_curve(const json_t *row, struct document_curve *curve)
+{
+	const json_t *points = json_object_get(row, "points");
+	const char *what = NULL;
+
+	curve->workload = text_of(row, "workload", NULL);
+	curve->arm = text_of(row, "arm", NULL);
+	curve->unit = text_of(row, "unit", "");
+	curve->rate = number_of(row, "rate", 0);
+	if (!curve->workload || !curve->arm)
+		return "a curve names its workload and its arm";
+	if (!json_array_size(points) || json_array_size(points) > CURVE_POINTS_MAX)
+		return "a curve is a list of points, no more than 60";
+	for (size_t i = 0; !what && i < json_array_size(points); i++)
+		what = read_point(json_array_get(points, i), curve);
+	return what;
+}
+
+static bool has_curve(const struct document_curves *curves, const struct document_curve *like)
+{
+	for (size_t i = 0; i < curves->n; i++) {
+		if (!strcmp(curves->list[i].arm, like->arm) &&
+		    !strcmp(curves->list[i].workload, like->workload))
+			return true;
+	}
+	return false;
+}
+
+static int read_curves(const json_t *root, const char *key, struct document_curves *curves,
+		       char *why)
+{
+	size_t n;
+	int r = size_list(root, key, &n, why);
+
+	if (r)
+		return r;
+	curves->list = room_for(n, sizeof(*curves->list));
+	for (; curves->n < n; curves->n++) {
+		struct document_curve *curve = &curves->list[curves->n];
+		const char *what =
+			read_curve(json_array_get(json_object_get(root, key), curves->n), curve);
+
+		if (what)
+			return refuse(why, key, curves->n, what);
+		if (has_curve(curves, curve))
+			return refuse(why, key, curves->n, "this curve is there twice");
+	}
+	return 0;
+}
+
 static int read_remarks(const json_t *root, const char *key, const char *text_key,
 			struct document_remarks *remarks, char *why)
 {
@@ -160,6 +226,8 @@ static int read_all(json_t *root, struct document *document, char *why)
 	if (!r)
 		r = read_figures(root, "limits", &document->limits, why);
 	if (!r)
+		r = read_curves(root, "latencies", &document->latencies, why);
+	if (!r)
 		r = read_remarks(root, "notes", "note", &document->notes, why);
 	if (!r)
 		r = read_remarks(root, "proofs", "text", &document->proofs, why);
@@ -192,6 +260,7 @@ void document_done(struct document *document)
 {
 	free(document->figures.list);
 	free(document->limits.list);
+	free(document->latencies.list);
 	free(document->notes.list);
 	free(document->proofs.list);
 	json_decref(document->root);

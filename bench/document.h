@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 
+#include "curve.h"
 #include "figures.h"
 
 enum document_limit {
@@ -45,11 +46,25 @@ struct document_remarks {
 	size_t n;
 };
 
+/* How long an arm's requests took. */
+struct document_curve {
+	const char *workload, *arm, *unit;
+	double rate; /* requests a second; 0: as fast as it went */
+	struct curve_point points[CURVE_POINTS_MAX];
+	size_t n; /* at least 1; neither parts nor values fall */
+};
+
+struct document_curves {
+	struct document_curve *list;
+	size_t n;
+};
+
 struct document {
 	json_t *root;
 	json_t *machine, *settings; /* objects; NULL: missing; the root's */
 	json_t *client_machine;	    /* the same; NULL: the client was on the server's */
 	struct document_figures figures, limits;
+	struct document_curves latencies;
 	struct document_remarks notes, proofs;
 };
 

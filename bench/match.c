@@ -154,8 +154,10 @@ void match_prepare(struct match *match, const struct match_rules *rules,
 struct outcome {
 	double values[_METRIC_N]; /* NAN: not measured */
 	bool client_limited;
+	bool nothing; /* was finished */
 	uint64_t checked;
 	char proof[PROOF_LEN];
+	struct histogram latency;
 };
 
 /* Whether the client had no time left while the server had some: then a rate is the client's. */
@@ -185,6 +187,9 @@ static void measure_work(struct outcome *outcome, const struct workload *workloa
 	double bytes = (double)result->bytes, requests = (double)result->requests;
 	double *values = outcome->values;
 
+	outcome->nothing = amount <= 0;
+	if (outcome->nothing)
+		return;
 	values[METRIC_PER_SERVER_CPU] = per(amount, spent->process_ns, 1e9);
 	values[METRIC_PER_SYSTEM_CPU] = per(amount, spent->system_ns, 1e9);
 	values[METRIC_CALLS] = each(spent->calls, bulk ? bytes / (1 << 20) : requests);
@@ -196,6 +201,7 @@ static void measure_work(struct outcome *outcome, const struct workload *workloa
 	}
 	if (result->latency.n >= TAIL_N)
 		values[METRIC_P9999] = histogram_at(&result->latency, 0.9999) / 1e3;
+	outcome->latency = result->latency;
 }
 
 /* What the client's own connection says of itself, and what the server's side saw. */
@@ -345,17 +351,30 @@ static void measure(const struct match *match, const struct match_rules *rules,
 
 /* -- The run's process -- */
 
+static void write_all(int fd, const void *bytes, size_t size)
+{
+	const uint8_t *at = bytes;
+
+	while (size) {
+		ssize_t n = write(fd, at, size);
+
+		if (n < 0 && errno != EINTR)
+			bench_die("the outcome: %s", strerror(errno));
+		at += n > 0 ? n : 0;
+		size -= n > 0 ? (size_t)n : 0;
+	}
+}
+
 static _Noreturn void play(const struct match *match, const struct match_rules *rules, int answer,
 			   int complaints)
 {
-	struct outcome outcome = { 0 };
+	static struct outcome outcome;
 
 	dup2(complaints, STDERR_FILENO);
 	for (unsigned int m = 0; m < _METRIC_N; m++)
 		outcome.values[m] = NAN;
 	measure(match, rules, &outcome);
-	if (write(answer, &outcome, sizeof(outcome)) != sizeof(outcome))
-		bench_die("the outcome: %s", strerror(errno));
+	write_all(answer, &outcome, sizeof(outcome));
 	_exit(0);
 }
 
@@ -389,11 +408,40 @@ static void keep_complaint(struct match *match, int fd)
 	match->note[strcspn(match->note, "\n")] = '\0';
 }
 
+/* Of requests: those of all runs together; of none, once in one the client was at its limit. */
+static void keep_latency(struct match *match, const struct outcome *outcome)
+{
+	if (match->workload->kind != WORK_REQUEST)
+		return;
+	if (!match->latency)
+		match->latency = calloc(1, sizeof(*match->latency));
+	if (!match->latency)
+		bench_die("no memory");
+	histogram_merge(match->latency, &outcome->latency);
+	if (match->client_limited)
+		*match->latency = (struct histogram){ 0 };
+}
+
+static void keep_note(struct match *match)
+{
+	char nothing[MATCH_TEXT_LEN] = "";
+
+	if (match->nothing)
+		snprintf(nothing, sizeof(nothing),
+			 "in %u of %u runs nothing was finished within the window", match->nothing,
+			 match->runs);
+	snprintf(match->note, sizeof(match->note), "%s%s%s",
+		 match->client_limited ? "no rate and no times: the client was at its limit" : "",
+		 match->client_limited && match->nothing ? "; " : "", nothing);
+}
+
 static void keep_outcome(struct match *match, const struct outcome *outcome,
 			 struct bench_figures *figures)
 {
 	int n;
 
+	match->runs++;
+	match->nothing += outcome->nothing;
 	match->client_limited |= outcome->client_limited;
 	for (unsigned int m = 0; m < _METRIC_N; m++) {
 		struct bench_figure *figure = &figures->list[match->figures[m] - 1];
@@ -410,15 +458,14 @@ static void keep_outcome(struct match *match, const struct outcome *outcome,
 		snprintf(match->proof + n, sizeof(match->proof) - (size_t)n,
 			 "; bodies: %llu bytes compared, all right",
 			 (unsigned long long)match->checked);
-	if (match->client_limited)
-		snprintf(match->note, sizeof(match->note),
-			 "no rate and no times: the client was at its limit");
+	keep_latency(match, outcome);
+	keep_note(match);
 }
 
 void match_run(struct match *match, const struct match_rules *rules, struct bench_figures *figures)
 {
 	int answer[2], complaints[2], status = 0;
-	struct outcome outcome;
+	static struct outcome outcome;
 	size_t n;
 	pid_t pid;
 
@@ -442,4 +489,10 @@ void match_run(struct match *match, const struct match_rules *rules, struct benc
 	}
 	close(answer[0]);
 	close(complaints[0]);
+}
+
+void match_done(struct match *match)
+{
+	free(match->latency);
+	match->latency = NULL;
 }

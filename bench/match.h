@@ -12,6 +12,7 @@
 
 #include "catalogue.h"
 #include "figures.h"
+#include "histogram.h"
 #include "party.h"
 
 enum match_limit {
@@ -42,8 +43,10 @@ struct match {
 	uint64_t checked;		 /* bytes of bodies that were compared, in its first run */
 	bool over;			 /* it cannot be, or has failed: */
 	bool failed;
-	bool client_limited;	   /* in some run: then rates and times are the client's */
-	size_t figures[_METRIC_N]; /* 1 + the place; 0: there is no such one */
+	bool client_limited;	    /* in some run: then rates and times are the client's */
+	unsigned int runs, nothing; /* of those, in so many nothing was finished */
+	struct histogram *latency;  /* ns, of requests; NULL or empty: not known */
+	size_t figures[_METRIC_N];  /* 1 + the place; 0: there is no such one */
 };
 
 /* What all runs have in common. */
@@ -63,5 +66,7 @@ void match_prepare(struct match *match, const struct match_rules *rules,
 /* One run, in a process of its own: its values are added to the match's figures. One that fails
  * is over, with a note. */
 void match_run(struct match *match, const struct match_rules *rules, struct bench_figures *figures);
+
+void match_done(struct match *match);
 
 #endif

@@ -3,6 +3,7 @@
 /* What the plots share; see plot.h. */
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "html.h"
@@ -49,7 +50,7 @@ static struct range range_of(const struct plot *plot)
 		if (plot->references[i].value <= far_beyond * marks)
 			widen(&range, plot->references[i].value);
 	}
-	return range.most > 0 ? range : (struct range){ 1, 1 };
+	return range;
 }
 
 /* 1, 2 or 5 times a power of ten. */
@@ -88,16 +89,31 @@ static void tick_log(struct plot_axis *axis, const struct range *range)
 	}
 }
 
-struct plot_axis plot_axis_of(const struct plot *plot, double at, double until)
+static struct plot_axis axis_of(struct range range, bool is_log, double at, double until)
 {
-	struct plot_axis axis = { .is_log = plot->is_log, .at = at, .until = until };
-	struct range range = range_of(plot);
+	struct plot_axis axis = { .is_log = is_log, .at = at, .until = until };
 
-	if (axis.is_log)
+	if (range.most <= 0)
+		range = (struct range){ 1, 1 };
+	if (is_log)
 		tick_log(&axis, &range);
 	else
 		tick_linear(&axis, range.most);
 	return axis;
+}
+
+struct plot_axis plot_axis_between(double least, double most, bool is_log, double at, double until)
+{
+	struct range range = { INFINITY, 0 };
+
+	widen(&range, least);
+	widen(&range, most);
+	return axis_of(range, is_log, at, until);
+}
+
+struct plot_axis plot_axis_of(const struct plot *plot, double at, double until)
+{
+	return axis_of(range_of(plot), plot->is_log, at, until);
 }
 
 double plot_place(const struct plot_axis *axis, double value)
@@ -185,4 +201,50 @@ void plot_shape(FILE *stream, unsigned int shape, unsigned int colour, double x,
 
 	fprintf(stream, "<path class=\"mark c%u\" d=\"M%.1f %.1f%s\"/>\n", colour % PLOT_COLOURS, x,
 		y, paths[shape % PLOT_SHAPES]);
+}
+
+void plot_rulers(FILE *stream, const struct plot_axis *axis, const char *unit, double left,
+		 double right)
+{
+	for (size_t i = 0; i < axis->n_ticks; i++) {
+		double y = plot_place(axis, axis->ticks[i]);
+
+		fprintf(stream, "<path class=\"grid\" d=\"M%.1f %.1fH%.1f\"/>\n", left, y, right);
+		fprintf(stream, "<text class=\"tick\" text-anchor=\"end\" x=\"%.1f\" y=\"%.1f\">",
+			left - 6, y + 4);
+		plot_tick(stream, axis->ticks[i], unit);
+		fprintf(stream, "</text>\n");
+	}
+}
+
+static int order(const void *a, const void *b)
+{
+	const struct plot_label *x = a, *y = b;
+
+	return (x->y > y->y) - (x->y < y->y);
+}
+
+/* Down from the top where one would lie on the other, and up again from the bottom. */
+void plot_spread_labels(struct plot_label *labels, size_t n, double bottom)
+{
+	qsort(labels, n, sizeof(*labels), order);
+	for (size_t i = 0; i < n; i++)
+		labels[i].at = i ? fmax(labels[i].y, labels[i - 1].at + PLOT_LABEL) : labels[i].y;
+	for (size_t i = n; i-- > 0;)
+		labels[i].at =
+			fmin(labels[i].at, i + 1 < n ? labels[i + 1].at - PLOT_LABEL : bottom);
+}
+
+void plot_label(FILE *stream, const struct plot_label *label, double right)
+{
+	double x = right + PLOT_LABEL_GAP;
+
+	fprintf(stream, "<path class=\"leader c%u\" d=\"M%.1f %.1fL%.1f %.1f\"/>\n",
+		label->colour % PLOT_COLOURS, label->x + 5, label->y, x - 16, label->at);
+	plot_shape(stream, label->shape, label->colour, x - 10, label->at);
+	fprintf(stream, "<text x=\"%.1f\" y=\"%.1f\"><title>", x, label->at + 4);
+	html_text(stream, label->name);
+	fprintf(stream, "</title>");
+	html_short(stream, label->name, PLOT_LABEL_MAX);
+	fprintf(stream, "</text>\n");
 }

@@ -9,12 +9,15 @@
  *
  *   plot.c        axes, shapes
  *   plot_rows.c   a row a line: bars, and quantiles
- *   plot_lines.c  a row a curve
+ *   plot_lines.c  a row a line from column to column
+ *   plot_curves.c what part of all was within how long
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+
+#include "curve.h"
 
 enum plot_limit {
 	PLOT_COLOURS = 8,
@@ -61,6 +64,24 @@ void plot_quantiles(FILE *stream, const struct plot *plot);
 /* Columns from left to right. */
 void plot_lines(FILE *stream, const struct plot *plot);
 
+struct plot_curve {
+	const char *name;
+	unsigned int colour, shape;
+	bool is_faint; /* one of many that are not to be in the way */
+	const struct curve_point *points;
+	size_t n;
+};
+
+struct plot_curves {
+	const char *title;
+	const char *unit;
+	const struct plot_curve *list;
+	size_t n;
+};
+
+/* Both axes are logarithmic: 1 / (1 - part) to the right, values upwards. */
+void plot_curves(FILE *stream, const struct plot_curves *plot);
+
 /* -- For the plots -- */
 
 struct plot_axis {
@@ -70,6 +91,9 @@ struct plot_axis {
 	double ticks[PLOT_TICKS_MAX];
 	size_t n_ticks;
 };
+
+/* Holds what is above 0; neither need be. */
+struct plot_axis plot_axis_between(double least, double most, bool is_log, double at, double until);
 
 /* Holds all marks, and those references that are not far beyond them. */
 struct plot_axis plot_axis_of(const struct plot *plot, double at, double until);
@@ -83,5 +107,29 @@ unsigned int plot_name_columns(const struct plot *plot, unsigned int max);
 void plot_begin(FILE *stream, const struct plot *plot, double width, double height);
 void plot_end(FILE *stream, const struct plot *plot);
 void plot_shape(FILE *stream, unsigned int shape, unsigned int colour, double x, double y);
+
+/* The lines across, with what they stand for at the left. */
+void plot_rulers(FILE *stream, const struct plot_axis *axis, const char *unit, double left,
+		 double right);
+
+enum {
+	PLOT_CHARACTER = 7,  /* no wider, on average */
+	PLOT_LABEL = 14,     /* no higher */
+	PLOT_LABEL_GAP = 44, /* between a plot and its labels */
+	PLOT_LABEL_MAX = 28, /* columns */
+};
+
+/* A name beside the end of what it names. */
+struct plot_label {
+	const char *name;
+	unsigned int colour, shape;
+	size_t place; /* of what it names; the caller's */
+	double x, y;  /* where that ends */
+	double at;    /* where it can be read */
+};
+
+/* Sorts them downwards, so far apart that all can be read. */
+void plot_spread_labels(struct plot_label *labels, size_t n, double bottom);
+void plot_label(FILE *stream, const struct plot_label *label, double right);
 
 #endif

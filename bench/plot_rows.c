@@ -10,7 +10,6 @@
 enum {
 	WIDTH = 560,
 	ROW = 19,
-	CHARACTER = 7, /* no wider, on average */
 	NAME_MAX_COLUMNS = 26,
 	GAP = 8,
 	VALUE_LEN = 58, /* behind a bar */
@@ -143,16 +142,16 @@ static void draw_key(FILE *stream, const struct plot *plot, const struct frame *
 		fprintf(stream, "<text class=\"tick\" x=\"%.1f\" y=\"%d\">", x + GAP, TOP + 10);
 		html_short(stream, plot->columns[i], NAME_MAX_COLUMNS);
 		fprintf(stream, "</text>\n");
-		x += CHARACTER * (html_columns(plot->columns[i]) < NAME_MAX_COLUMNS
-					  ? html_columns(plot->columns[i])
-					  : NAME_MAX_COLUMNS) +
+		x += PLOT_CHARACTER * (html_columns(plot->columns[i]) < NAME_MAX_COLUMNS
+					       ? html_columns(plot->columns[i])
+					       : NAME_MAX_COLUMNS) +
 		     3 * GAP;
 	}
 }
 
 static struct frame frame_of(const struct plot *plot, double top, double right)
 {
-	double left = GAP + CHARACTER * (double)plot_name_columns(plot, NAME_MAX_COLUMNS);
+	double left = GAP + PLOT_CHARACTER * (double)plot_name_columns(plot, NAME_MAX_COLUMNS);
 
 	return (struct frame){
 		.axis = plot_axis_of(plot, left + GAP, WIDTH - right),

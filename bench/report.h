@@ -8,6 +8,7 @@
  *   report.c          the command
  *   report_page.c     the page, and what is known of the machine
  *   report_charts.c   a plot for each metric and workload
+ *   report_curves.c   how long requests took, up to the last of them
  *   report_tables.c   ratios, limits, notes, proofs, all figures, and what changed
  *   report_style.c    the style: light, dark, paper
  *
@@ -44,6 +45,12 @@ const struct document_figure *page_find(const struct page *page, const char *wor
 const struct document_figure *page_any(const struct page *page, const char *workload,
 				       const char *metric);
 
+/* What an arm looks like: alike in all plots and pages, by the family that its name begins with,
+ * and by the rest. */
+unsigned int page_colour(const struct page *page, const char *arm);
+unsigned int page_shape(const struct page *page, const char *arm);
+size_t report_family_len(const char *arm);
+
 /* Is it a time, for which less is better? Such are drawn together. */
 bool report_is_time(const struct document_figure *figure);
 
@@ -54,6 +61,7 @@ const struct document_figure *report_limit(const struct page *page,
 double report_limit_value(const struct document_figure *limit);
 
 void report_charts(const struct page *page);
+void report_curves(const struct page *page);
 void report_latency(const struct page *page);
 void report_ratios(const struct page *page);
 void report_limits(const struct page *page);

@@ -64,15 +64,15 @@ static unsigned int find_text(const char *const *list, size_t n, const char *tex
 	return i;
 }
 
-static size_t family_len(const char *arm)
+size_t report_family_len(const char *arm)
 {
 	return strcspn(arm, "-");
 }
 
 /* How many other families stand before it. */
-static unsigned int colour_of(const struct page *page, const char *arm)
+unsigned int page_colour(const struct page *page, const char *arm)
 {
-	size_t n = sizeof(families) / sizeof(*families), len = family_len(arm);
+	size_t n = sizeof(families) / sizeof(*families), len = report_family_len(arm);
 	unsigned int colour = find_text(families, n, arm, len), others = 0;
 
 	if (colour < n)
@@ -80,17 +80,17 @@ static unsigned int colour_of(const struct page *page, const char *arm)
 	for (size_t i = 0; i < page->arms.n; i++) {
 		const char *other = page->arms.list[i];
 
-		if (family_len(other) == len && !strncmp(other, arm, len))
+		if (report_family_len(other) == len && !strncmp(other, arm, len))
 			break;
-		if (find_text(families, n, other, family_len(other)) == n)
+		if (find_text(families, n, other, report_family_len(other)) == n)
 			others++;
 	}
 	return (unsigned int)n + others % (PLOT_COLOURS - (unsigned int)n);
 }
 
-static unsigned int shape_of(const struct page *page, const char *arm)
+unsigned int page_shape(const struct page *page, const char *arm)
 {
-	size_t n = sizeof(ways) / sizeof(*ways), len = family_len(arm);
+	size_t n = sizeof(ways) / sizeof(*ways), len = report_family_len(arm);
 	const char *way = arm[len] ? arm + len + 1 : "";
 	unsigned int shape = find_text(ways, n, way, strlen(way)), place = 0;
 
@@ -119,8 +119,8 @@ static void keep_row(const struct page *page, struct sheet *sheet, const char *a
 			continue;
 		sheet->rows[sheet->n_rows++] = (struct plot_row){
 			.name = arm,
-			.colour = colour_of(page, arm),
-			.shape = shape_of(page, arm),
+			.colour = page_colour(page, arm),
+			.shape = page_shape(page, arm),
 			.marks = marks,
 		};
 		return;

@@ -33,6 +33,8 @@ static struct page page_of(FILE *stream, const struct document *document)
 		add_name(&page.metrics, document->figures.list[i].metric);
 		add_name(&page.arms, document->figures.list[i].arm);
 	}
+	for (size_t i = 0; i < document->latencies.n; i++)
+		add_name(&page.arms, document->latencies.list[i].arm);
 	return page;
 }
 
@@ -175,6 +177,7 @@ void report_write(FILE *stream, const struct document *document, const struct do
 		report_changes(stream, before, document);
 	report_charts(&page);
 	report_latency(&page);
+	report_curves(&page);
 	report_ratios(&page);
 	report_limits(&page);
 	report_remarks(stream, "Not measured, or not whole", &document->notes);

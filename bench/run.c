@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "commands.h"
+#include "curve.h"
 #include "machine.h"
 #include "match.h"
 #include "remote.h"
@@ -203,6 +204,25 @@ static json_t *json_of_texts(const struct match *matches, size_t n, bool proofs)
 	return list;
 }
 
+/* How long requests took, where that is not the client's doing. */
+static json_t *json_of_latencies(const struct plan *plan, const struct match *matches, size_t n)
+{
+	json_t *list = json_array(), *row;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!matches[i].latency || !matches[i].latency->n)
+			continue;
+		row = json_pack("{s:s, s:s}", "workload", matches[i].workload->name, "arm",
+				match_name(&matches[i]));
+		if (matches[i].workload->rated)
+			json_object_set_new(row, "rate",
+					    json_integer((json_int_t)plan->rules.rate));
+		json_object_update_new(row, curve_json(matches[i].latency));
+		json_array_append_new(list, row);
+	}
+	return list;
+}
+
 /* What is known beside the figures: "machine" is the server's, to which they belong. */
 struct surroundings {
 	json_t *machine, *limits;
@@ -260,9 +280,10 @@ static void tell(const struct plan *plan, const struct match *matches, size_t n,
 		tell_people(matches, n, figures, around);
 		return;
 	}
-	root = json_pack("{s:i, s:O, s:o, s:O, s:o, s:o, s:o}", "version", 1, "machine",
+	root = json_pack("{s:i, s:O, s:o, s:O, s:o, s:o, s:o, s:o}", "version", 1, "machine",
 			 around->machine, "settings", json_of_settings(plan), "limits",
-			 around->limits, "figures", figures_json(figures), "notes",
+			 around->limits, "figures", figures_json(figures), "latencies",
+			 json_of_latencies(plan, matches, n), "notes",
 			 json_of_texts(matches, n, false), "proofs",
 			 json_of_texts(matches, n, true));
 	if (around->client)
@@ -283,8 +304,10 @@ static int compare(const struct plan *plan)
 	around = look_around(plan);
 	run_all(plan, matches, n, &figures);
 	tell(plan, matches, n, &figures, &around);
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		failed |= matches[i].failed;
+		match_done(&matches[i]);
+	}
 	free(matches);
 	json_decref(around.machine);
 	json_decref(around.client);

@@ -90,6 +90,27 @@ Test(unit, notes_and_proofs_are_read)
 	document_done(&document);
 }
 
+#define CURVE(points) \
+	"{\"latencies\": [{\"workload\": \"w\", \"arm\": \"a\", \"points\": " points "}]}"
+
+Test(unit, curves_are_read)
+{
+	struct document document = must_read("{\"latencies\": [{\"workload\": \"w\", \"arm\": "
+					     "\"a\", \"unit\": \"us\", \"rate\": 5,"
+					     " \"points\": [[0, 1], [0.9, 1.5]]}]}");
+	const struct document_curve *curve = document.latencies.list;
+
+	cr_assert_eq(document.latencies.n, 1);
+	cr_expect_str_eq(curve->workload, "w");
+	cr_expect_str_eq(curve->arm, "a");
+	cr_expect_str_eq(curve->unit, "us");
+	cr_expect_eq(curve->rate, 5);
+	cr_assert_eq(curve->n, 2);
+	cr_expect_eq(curve->points[1].part, 0.9);
+	cr_expect_eq(curve->points[1].value, 1.5);
+	document_done(&document);
+}
+
 Test(unit, what_is_no_result_is_refused_and_told_where)
 {
 	static const struct {
@@ -115,6 +136,20 @@ Test(unit, what_is_no_result_is_refused_and_told_where)
 		  "\"limits\"[1]: this figure is there twice" },
 		{ "{\"notes\": [{\"workload\": \"w\"}]}", "\"notes\"[0]: there is no text" },
 		{ "{\"proofs\": \"x\"}", "\"proofs\" is no list" },
+		{ "{\"latencies\": 1}", "\"latencies\" is no list" },
+		{ "{\"latencies\": [{\"arm\": \"a\", \"points\": [[0, 1]]}]}",
+		  "\"latencies\"[0]: a curve names" },
+		{ CURVE("{}"), "a list of points" },
+		{ CURVE("[]"), "a list of points" },
+		{ CURVE("[1]"), "both numbers" },
+		{ CURVE("[[0]]"), "both numbers" },
+		{ CURVE("[[0, 1, 2]]"), "both numbers" },
+		{ CURVE("[[0, \"1\"]]"), "both numbers" },
+		{ CURVE("[[1, 1]]"), "less than 1" },
+		{ CURVE("[[-0.1, 1]]"), "less than 1" },
+		{ CURVE("[[0, -1]]"), "not negative" },
+		{ CURVE("[[0.5, 1], [0.5, 2]]"), "rise" },
+		{ CURVE("[[0, 2], [0.5, 1]]"), "do not fall" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -130,7 +165,7 @@ Test(unit, what_is_no_result_is_refused_and_told_where)
 Test(unit, more_than_can_be_is_refused)
 {
 	json_t *root = json_pack("{s:[]}", "notes"), *list = json_object_get(root, "notes"),
-	       *runs = json_array(), *other;
+	       *runs = json_array(), *points = json_array(), *other, *curve;
 	struct document document;
 	char why[DOCUMENT_WHY_MAX] = "";
 
@@ -138,12 +173,18 @@ Test(unit, more_than_can_be_is_refused)
 		json_array_append_new(list, json_pack("{s:s}", "note", "n"));
 	for (int i = 0; i <= BENCH_RUNS_MAX; i++)
 		json_array_append_new(runs, json_integer(i));
+	for (int i = 0; i <= CURVE_POINTS_MAX; i++)
+		json_array_append_new(points, json_pack("[f, i]", i / 100., i));
+	curve = json_pack("{s:[{s:s, s:s, s:o}]}", "latencies", "workload", "w", "arm", "a",
+			  "points", points);
 	other = json_pack("{s:[{s:s, s:s, s:o}]}", "figures", "workload", "w", "arm", "a", "runs",
 			  runs);
 
 	cr_expect_eq(document_of(root, &document, why), -EINVAL);
 	cr_expect_str_eq(why, "\"notes\"[20000]: there can be no more");
 	cr_expect_eq(document_of(other, &document, why), -EINVAL);
+	cr_expect_eq(document_of(curve, &document, why), -EINVAL);
+	json_decref(curve);
 	json_decref(root);
 	json_decref(other);
 }

@@ -272,6 +272,29 @@ Test(unit, a_limit_bounds_its_own_workloads)
 	paper_free(paper);
 }
 
+/* The best of a family is in front: by what 99 % took, or by its place. */
+Test(unit, times_are_curves_those_at_a_rate_first)
+{
+	struct paper *paper = report(
+		"{\"latencies\": ["
+		"{\"workload\": \"flat\", \"arm\": \"user-a\", \"unit\": \"us\","
+		" \"points\": [[0, 0], [0.5, 2]]},"
+		"{\"workload\": \"even\", \"arm\": \"user-a\", \"unit\": \"us\", \"rate\": 7,"
+		" \"points\": [[0, 1], [0.99, 9], [0.999, 10]]},"
+		"{\"workload\": \"even\", \"arm\": \"user-b\", \"unit\": \"us\", \"rate\": 7,"
+		" \"points\": [[0, 5], [0.99, 8], [0.999, 1000]]},"
+		"{\"workload\": \"even\", \"arm\": \"other\", \"unit\": \"us\", \"rate\": 7,"
+		" \"points\": [[0.9, 8]]}]}",
+		"{}");
+	const char *even = strstr(paper->text, "even, at 7 a second"),
+		   *flat = strstr(paper->text, ">flat<");
+
+	cr_assert(even && flat && even < flat);
+	cr_expect_eq(count(paper->text, "class=\"curve"), 4);
+	cr_expect_eq(count(paper->text, "faint\"><path class=\"curve"), 1);
+	paper_free(paper);
+}
+
 Test(unit, the_arms_of_one_note_stand_together)
 {
 	struct paper *paper =
@@ -305,6 +328,8 @@ Test(unit, no_name_gets_out_of_its_place)
 		" \"figures\": [{\"workload\": \"<w-1>\", \"arm\": \"<a>\", \"metric\": \"<m>\","
 		" \"unit\": \"<u>\", \"runs\": [1]}],"
 		" \"limits\": [{\"workload\": \"<w>\", \"arm\": \"<a>\", \"runs\": [1]}],"
+		" \"latencies\": [{\"workload\": \"<w>\", \"arm\": \"<a>\", \"unit\": \"<u>\","
+		" \"points\": [[0, 1]]}],"
 		" \"notes\": [{\"workload\": \"<w>\", \"arm\": \"<a>\", \"note\": \"<n>\"}],"
 		" \"proofs\": [{\"workload\": \"<w>\", \"arm\": \"<a>\", \"text\": \"<t>\"}]}",
 		"{}");
