@@ -63,9 +63,12 @@ class Client:
         """The body."""
         self.turn(self.tls.write, f'GET /{size} HTTP/1.1\r\nHost: localhost\r\n\r\n'.encode())
         text = b''
-        while b'\r\n\r\n' not in text or len(text.partition(b'\r\n\r\n')[2]) < size:
+        while b'\r\n\r\n' not in text:
             text += self.turn(self.tls.read, 65536)
-        return text.partition(b'\r\n\r\n')[2]
+        body = bytearray(text.partition(b'\r\n\r\n')[2])
+        while len(body) < size:
+            body += self.turn(self.tls.read, 65536)
+        return body
 
 
 def main():

@@ -119,12 +119,23 @@ static void add_figures(struct match *match, const struct match_rules *rules,
 	}
 }
 
+/* What not every server does, or not with the key that it has. */
+static bool is_named(const struct stranger *stranger, const char *workload)
+{
+	for (size_t i = 0; i < stranger->n_workloads; i++) {
+		if (!strcmp(stranger->workloads[i], workload))
+			return true;
+	}
+	return false;
+}
+
 static const char *why_senseless(const struct match *match)
 {
 	const struct workload *workload = match->workload;
 
-	if (match->stranger && (workload->upload || workload->rsa))
-		return "only the harness's own servers do that";
+	if (match->stranger && (workload->upload || workload->rsa) &&
+	    !is_named(match->stranger, workload->name))
+		return "a server of others must be named for it: see -s";
 	if (match->arm && match->arm->protection == ARM_PLAIN && workload->handshakes_only)
 		return "there is no handshake without TLS";
 	if (match->arm && match->arm->file && (workload->upload || workload->handshakes_only))

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: MIT
 """
 `ktls-bench run` with its own arms and, side by side with them, `ktls serve` and the servers of
-others that are on this machine (setups.py): all at once, each on the CPU on which the harness runs
-its own, and loaded in turn. Behind the figures it says what each server is, where it protects what
-it sends, by the kernel's own counters, and who was left out, and why.
+others (setups.py) that are on this machine, or are Debian 13's: all at once, each on the CPU on
+which the harness runs its own, and loaded in turn. Behind the figures it says what each server is,
+where it protects what it sends, by the kernel's own counters, and who was left out, and why.
 
   peers.py build/bench/ktls-bench build/src/tools/ktls -- -r 3 -w bulk --json
 """
@@ -15,9 +15,11 @@ import subprocess
 import sys
 
 import setups
+from programs import OWN, Unusable, debian, die, end_orderly, ending, output_of
 
 QUICK = ['-r', '1', '-t', '100', '-a', 'user-write', '-a', 'tx-sendfile', '-w', 'bulk-64k',
          '-w', 'connect-1k', '-w', 'handshake-1.3', '-w', 'request-1k']
+NO_UPLOADS = 'it takes no uploads'
 SOME_FAILED = 1  # of the harness's runs, by its exit status
 
 
@@ -28,15 +30,25 @@ def chosen(sizes, names):
 
 
 def all_workloads(bench):
-    rows = [line.split() for line in setups.output_of([bench, 'run', '--list']).splitlines()]
+    rows = [line.split() for line in output_of([bench, 'run', '--list']).splitlines()]
     return {name: int(size) for kind, name, *rest in rows if kind == 'workload' for size in rest}
+
+
+def tasks(setup, workloads):
+    """The server for each key that they want of it, with the whole names of those that it can."""
+    for key in setups.KEYS:
+        names = [name for name in chosen(workloads, setup.workloads)
+                 if name.endswith('-rsa') == key.startswith('RSA')
+                 and (setup.uploads or not name.startswith('upload'))]
+        if names:
+            yield setup._replace(key=key, workloads=tuple(names))
 
 
 def left_out(wanted, unusable, workloads):
     """{name: why}"""
-    none = {setup.name: f'none of these workloads is one for it: {setup.why}'
-            for setup in wanted if not chosen(workloads, setup.workloads)}
-    return {**none, **{name: str(why) for name, why in unusable.items()}}
+    none = {setup.name: f'none of these workloads is one for it: {setup.why or NO_UPLOADS}'
+            for setup in wanted if not any(tasks(setup, workloads))}
+    return {**none, **{f'{setup.name}, {setup.key}': str(why) for setup, why in unusable.items()}}
 
 
 def strangers(servers):
@@ -50,20 +62,22 @@ def run(command, as_json):
     sys.stdout.flush()
     done = subprocess.run(command, stdout=subprocess.PIPE if as_json else None, check=False)
     if done.returncode not in (0, SOME_FAILED):
-        setups.die(f'{command[0]} ended {setups.ending(done.returncode)}')
+        die(f'{command[0]} ended {ending(done.returncode)}')
     return done.returncode, json.loads(done.stdout) if as_json else None
 
 
 def facts_of(server):
     """What is told of a server beside its figures."""
-    return {'name': server.name, 'versions': server.versions(), 'only': server.setup.why,
-            **server.seen}
+    setup = server.setup
+    return {'name': setup.name, 'release': setup.release.name, 'versions': server.versions(),
+            'key': setup.key, 'only': setup.why, **server.seen}
 
 
 def line_of(peer):
     versions = ', '.join(f'{name} {version}' for name, version in peer['versions'].items())
     counted = ''.join(f', {name} +{n}' for name, n in peer['counted'].items())
-    return (f"{versions}; {peer['suite']}, protected {peer['protection']}{counted}, "
+    return (f"{peer['release']}: {versions}; {peer['key']}, {peer['suite']}, "
+            f"protected {peer['protection']}{counted}, "
             f"{peer['record']} bytes in a record{'; ' + peer['only'] if peer['only'] else ''}")
 
 
@@ -80,6 +94,8 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--quick', action='store_true', help='shows that it works, no more')
+    parser.add_argument('--debian', choices=['12', '13'], help="that release's servers; "
+                        "by default this machine's own")
     parser.add_argument('bench', metavar='KTLS_BENCH', help='the program ktls-bench')
     parser.add_argument('ktls', metavar='KTLS', help='the command ktls')
     parser.add_argument('rest', nargs='*', metavar='-- OPTION',
@@ -95,14 +111,15 @@ def parse():
 def compare(options, known):
     workloads = chosen(all_workloads(options.bench), known.w)
     if not workloads:
-        setups.die('no workload has such a name: see ktls-bench run --list')
+        die('no workload has such a name: see ktls-bench run --list')
     ours = setups.ktls_serve('ktls-serve', options.ktls)
-    wanted = [ours, *setups.others()]
-    possible = [setup for setup in wanted if chosen(workloads, setup.workloads)]
+    wanted = [ours, *setups.others(debian(options.debian) if options.debian else OWN)]
+    possible = [task for setup in wanted for task in tasks(setup, workloads)]
     with setups.Shelf(workloads.values()) as shelf, \
             setups.running(shelf, possible) as (servers, unusable):
-        if ours.name in unusable:
-            raise unusable[ours.name]
+        for setup, why in unusable.items():
+            if setup.name == ours.name:
+                raise why
         peers = [facts_of(server) for server in servers]
         absent = left_out(wanted, unusable, workloads)
         status, answer = run([options.bench, 'run', *options.rest, *strangers(servers)], known.json)
@@ -114,11 +131,11 @@ def compare(options, known):
 
 
 def main():
-    setups.end_orderly()
+    end_orderly()
     try:
         return compare(*parse())
-    except setups.Unusable as why:
-        return setups.die(why)
+    except Unusable as why:
+        return die(why)
 
 
 if __name__ == '__main__':

@@ -30,7 +30,8 @@ static const char usage[] =
 	"  -s NAME=PORT,PID one more arm: an HTTPS server on 127.0.0.1, or --client's HOST, that\n"
 	"                   has files named by their size (/1024), with AES-128-GCM; PID's CPU\n"
 	"                   time is counted, on the server's machine. Workloads behind that: it\n"
-	"                   is in no others, chosen as by -w\n"
+	"                   is in no others, chosen as by -w; uploads and RSA are to be named\n"
+	"                   in full\n"
 	"  --slow-us N      to test `ktls-bench compare`: the harness's own servers sleep N us "
 	"for\n"
 	"                   each record of 16 KiB that they send\n"
@@ -44,7 +45,7 @@ static const char usage[] =
 	"The exit status is 1 if a run failed; the others are told all the same.\n";
 
 enum {
-	STRANGERS_MAX = 16,
+	STRANGERS_MAX = 32,
 	LINE_LEN = 79,
 	LIMIT_MS = 20, /* of each run of the limits, which stand beside the figures */
 	RATE = 10000,

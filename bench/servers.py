@@ -18,7 +18,7 @@ import statistics
 import sys
 
 import setups
-from setups import die, output_of, program
+from programs import OWN, Unusable, die, end_orderly, output_of
 
 # A loop around sendfile(2) on a socket keyed by hand, which bench-sendfile has.
 Bare = collections.namedtuple('Bare', 'name program')
@@ -36,7 +36,7 @@ def chosen(tools):
 
 def client(shelf, arguments):
     _, cpus = setups.first_and_other_cpus()
-    return output_of([program('taskset'), '-c', ','.join(map(str, cpus)), *arguments],
+    return output_of([OWN.find('taskset'), '-c', ','.join(map(str, cpus)), *arguments],
                      shelf.client_environment)
 
 
@@ -46,7 +46,7 @@ def number(pattern, text):
 
 
 def h2load(shelf, server, connections, requests, size, under=()):
-    text = client(shelf, [*under, program('h2load'), '--h1', '-t1', f'-c{connections}',
+    text = client(shelf, [*under, OWN.find('h2load'), '--h1', '-t1', f'-c{connections}',
                           f'-n{requests}', f'https://127.0.0.1:{server.port}/{size}'])
     if not re.search(r' 0 failed, 0 errored.*\n.* 0 3xx, 0 4xx, 0 5xx', text):
         die(f'{server.name} failed requests:\n{text}')
@@ -106,7 +106,7 @@ def measure_calls(shelf, servers, options):
     def count(server, requests):
         file = shelf.directory / 'calls'
         h2load(shelf, server, options.connections, requests, options.size, under=[
-            program('perf'), 'stat', '-x', ';', '-o', file, '-e', 'syscalls:sys_enter_*',
+            OWN.find('perf'), 'stat', '-x', ';', '-o', file, '-e', 'syscalls:sys_enter_*',
             '-p', server.process.pid])
         return collections.Counter({name: int(n) for n, name in re.findall(
             r'^(\d+);;syscalls:sys_enter_(\w+)', file.read_text(), re.MULTILINE)})
@@ -150,10 +150,10 @@ def measure(options):
 
 
 def main():
-    setups.end_orderly()
+    end_orderly()
     try:
         measure(parse())
-    except setups.Unusable as why:
+    except Unusable as why:
         die(why)
 
 

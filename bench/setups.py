@@ -4,9 +4,6 @@ The servers that are compared: `ktls serve` and others from the distribution's p
 up as its manual advises for files, in one process with one thread on one CPU, with one certificate,
 suite, and set of files that are named by their size. Each is believed when OpenSSL had a file from
 it; where that was protected, and in which records it came, is told beside the figures.
-
-scripts/setup bench gets the packages. Those that would start a server are not installed but
-unpacked into the cache (scripts/lib.sh): there they are looked for, too.
 """
 
 import collections
@@ -18,7 +15,6 @@ import http.server
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -28,16 +24,15 @@ import threading
 import time
 from pathlib import Path
 
+from programs import OWN, Unusable, ending, last_line, output_of
+
 SUITE = 'TLS_AES_128_GCM_SHA256'
-SUITE_1_2 = 'ECDHE-ECDSA-AES128-GCM-SHA256'
+SUITE_1_2 = 'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256'  # by its key
+KEYS = {'P-256': ('ec', '-pkeyopt', 'ec_paramgen_curve:P-256'), 'RSA 2048': ('rsa:2048',)}
 READY_S = 60
-SKIPPED = 77
 BLOCK = 1 << 20
 FETCHED = 1 << 20  # a file of which each server shows what it does with it
 ONE_FILE = 1024
-CACHE = Path(os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')) / 'ktls-lab'
-PATH = ':'.join([os.environ.get('PATH', ''), '/usr/sbin', '/sbin',
-                 *(str(CACHE / name / 'usr/sbin') for name in ('haproxy', 'lighttpd', 'nginx'))])
 COUNTERS = Path('/proc/net/tls_stat')
 
 # Clients of OpenSSL's offer these suites alone, so that no server has a choice.
@@ -75,9 +70,13 @@ http {{
 	ssl_ciphers {suite_1_2};
 	ssl_conf_command Ciphersuites {suite};
 	{options}
-	ssl_certificate {directory}/chain.pem;
-	ssl_certificate_key {directory}/key.pem;
-	server {{ listen 127.0.0.1:{port} ssl; }}
+	ssl_certificate {identity}/chain.pem;
+	ssl_certificate_key {identity}/key.pem;
+	client_max_body_size 0;
+	server {{
+		listen 127.0.0.1:{port} ssl;
+		if ($request_method = PUT) {{ return 200; }}
+	}}
 }}
 '''
 
@@ -90,8 +89,8 @@ server.max-connections = 2048
 server.max-keep-alive-requests = 65535
 mimetype.assign = ("" => "application/octet-stream")
 ssl.engine = "enable"
-ssl.pemfile = "{directory}/chain.pem"
-ssl.privkey = "{directory}/key.pem"
+ssl.pemfile = "{identity}/chain.pem"
+ssl.privkey = "{identity}/key.pem"
 ssl.openssl.ssl-conf-cmd = ({options})
 '''
 
@@ -123,55 +122,13 @@ cache memory
 	max-object-size {largest}
 	max-age 86400
 frontend tls
-	bind 127.0.0.1:{port} ssl crt {directory}/both.pem
+	bind 127.0.0.1:{port} ssl crt {identity}/both.pem
 	http-request cache-use memory
 	http-response cache-store memory
 	default_backend origin
 backend origin
 	server origin 127.0.0.1:{origin} maxconn 4
 '''
-
-
-class Unusable(Exception):
-    """A server cannot be had on this machine, or a program fails; says why."""
-
-
-class Missing(Unusable):
-    """It is not installed."""
-
-
-def die(message):
-    print(f'{Path(sys.argv[0]).stem}: {message}', file=sys.stderr)
-    sys.exit(SKIPPED if isinstance(message, Missing) else 1)
-
-
-def end_orderly():
-    """What is running ends, and what was made goes, when we are told to end."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-
-
-def program(name):
-    path = shutil.which(name, path=PATH)
-    if not path:
-        raise Missing(f'{name} is not installed: scripts/setup bench')
-    return path
-
-
-def output_of(arguments, environment=None):
-    run = subprocess.run([str(argument) for argument in arguments], stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT, text=True, env=environment, check=False)
-    if run.returncode:
-        raise Unusable(f'{Path(arguments[0]).name} ended {ending(run.returncode)}: '
-                       + last_line(run.stdout))
-    return run.stdout
-
-
-def ending(status):
-    return f'by {signal.Signals(-status).name}' if status < 0 else f'with {status}'
-
-
-def last_line(text):
-    return (text.splitlines() or ['it said nothing'])[-1].strip()
 
 
 def free_port():
@@ -196,7 +153,7 @@ def pattern():
 
 
 class Shelf:
-    """A directory with the certificate and the files. It is removed at the end."""
+    """A directory with certificates and the files. It is removed at the end."""
 
     def __init__(self, sizes):
         self.sizes = sorted({FETCHED, ONE_FILE, *sizes})
@@ -208,8 +165,8 @@ class Shelf:
         self.files.mkdir()
         for size in self.sizes:
             self.write(self.files / str(size), size)
-        self.make_certificate()
-        conf = self.conf('client', 0, OPENSSL_CONF, options='')
+        conf = self.directory / 'client.conf'
+        conf.write_text(OPENSSL_CONF.format(suite=SUITE, suite_1_2=SUITE_1_2, options=''))
         self.client_environment = dict(os.environ, OPENSSL_CONF=str(conf))
 
     def __enter__(self):
@@ -224,20 +181,18 @@ class Shelf:
             for at in range(0, size, BLOCK):
                 file.write(self.block[:min(BLOCK, size - at)])
 
-    def make_certificate(self):
-        key, chain = self.directory / 'key.pem', self.directory / 'chain.pem'
-        output_of([program('openssl'), 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
-                   'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=localhost', '-days', '2',
-                   '-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1',
-                   '-keyout', key, '-out', chain])
-        (self.directory / 'both.pem').write_text(chain.read_text() + key.read_text())
-
-    def conf(self, name, port, template, **values):
-        """A file of settings; its path."""
-        path = self.directory / f'{name}-{port}.conf'
-        path.write_text(template.format(directory=self.directory, port=port, suite=SUITE,
-                                        suite_1_2=SUITE_1_2, **values))
-        return path
+    @functools.cache
+    def identity(self, key):
+        """A directory: chain.pem, key.pem, and both.pem."""
+        directory = self.directory / key.split()[0]
+        directory.mkdir()
+        output_of([OWN.find('openssl'), 'req', '-x509', '-newkey', *KEYS[key], '-nodes', '-subj',
+                   '/CN=localhost', '-days', '2', '-addext',
+                   'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', directory / 'key.pem',
+                   '-out', directory / 'chain.pem'])
+        (directory / 'both.pem').write_text(''.join(
+            (directory / name).read_text() for name in ('chain.pem', 'key.pem')))
+        return directory
 
     def with_heads(self):
         """The files again, each with the head of an answer before it: where, for a server that
@@ -273,55 +228,70 @@ class Shelf:
         return server.server_address[1]
 
 
-# -- how each is started: the arguments, of a shelf and a port --
+class Site:
+    """What a server is given: programs, files, an identity, a port."""
 
-def ktls(tool, shelf, port):
-    return [tool, 'serve', '--threads', '1', '--listen', f'127.0.0.1:{port}', '--root', shelf.files,
-            '--cert', shelf.directory / 'chain.pem', '--key', shelf.directory / 'key.pem']
+    def __init__(self, shelf, setup):
+        self.shelf, self.release, self.port = shelf, setup.release, free_port()
+        self.identity = shelf.identity(setup.key)
+        self.chain, self.key = self.identity / 'chain.pem', self.identity / 'key.pem'
+
+    def conf(self, name, template, **values):
+        """A file of settings; its path."""
+        path = self.shelf.directory / f'{name}-{self.port}.conf'
+        path.write_text(template.format(directory=self.shelf.directory, identity=self.identity,
+                                        port=self.port, suite=SUITE, suite_1_2=SUITE_1_2, **values))
+        return path
 
 
-def nginx(options, shelf, port):
-    conf = shelf.conf('nginx', port, NGINX_CONF, options=options)
-    return [program('nginx'), '-p', shelf.directory, '-e', 'stderr', '-c', conf]
+# -- how each is started: the arguments, of a site --
+
+def ktls(tool, site):
+    return [tool, 'serve', '--threads', '1', '--listen', f'127.0.0.1:{site.port}', '--root',
+            site.shelf.files, '--cert', site.chain, '--key', site.key]
 
 
-def lighttpd(module, options, shelf, port):
-    daemon = program('lighttpd')
-    modules = Path(daemon).parents[1] / 'lib/lighttpd'
-    if not (modules / f'{module}.so').exists():
-        raise Missing(f'{module} of lighttpd is not installed: scripts/setup bench')
+def nginx(options, site):
+    conf = site.conf('nginx', NGINX_CONF, options=options)
+    return [*site.release.command('nginx'), '-p', site.shelf.directory, '-e', 'stderr', '-c', conf]
+
+
+def lighttpd(module, options, site):
     tls = LIGHTTPD_TLS[module].format(suite=SUITE, suite_1_2=SUITE_1_2, ktls=options)
-    return [daemon, '-D', '-m', modules, '-f',
-            shelf.conf('lighttpd', port, LIGHTTPD_CONF, module=module, options=tls)]
+    return [*site.release.command('lighttpd'), '-D', '-m', site.release.module('lighttpd', module),
+            '-f', site.conf('lighttpd', LIGHTTPD_CONF, module=module, options=tls)]
 
 
-def haproxy(shelf, port):
-    largest = max(max(shelf.sizes), BLOCK)
-    conf = shelf.conf('haproxy', port, HAPROXY_CONF, largest=largest,
-                      total_mib=min(2 * largest // BLOCK + 64, 4095), origin=shelf.origin())
-    return [program('haproxy'), '-db', '-f', conf]
+def haproxy(site):
+    largest = max(site.shelf.sizes) + BLOCK  # with its head
+    conf = site.conf('haproxy', HAPROXY_CONF, largest=largest,
+                     total_mib=min(2 * largest // BLOCK + 64, 4095), origin=site.shelf.origin())
+    return [*site.release.command('haproxy'), '-db', '-f', conf]
 
 
-def s_server(options, shelf, port):
-    arguments = [program('openssl'), 's_server', '-quiet', '-HTTP', '-http_server_binmode',
-                 '-accept', f'127.0.0.1:{port}', '-cert', shelf.directory / 'chain.pem', '-key',
-                 shelf.directory / 'key.pem', '-cipher', SUITE_1_2, '-ciphersuites', SUITE]
-    conf = shelf.conf('s_server', port, OPENSSL_CONF, options=f'Options = {options}')
-    return ([program('env'), '-C', shelf.with_heads(), f'OPENSSL_CONF={conf}', *arguments]
+def s_server(options, site):
+    arguments = [*site.release.command('openssl'), 's_server', '-quiet', '-HTTP',
+                 '-http_server_binmode', '-accept', f'127.0.0.1:{site.port}', '-cert', site.chain,
+                 '-key', site.key, '-cipher', SUITE_1_2, '-ciphersuites', SUITE]
+    conf = site.conf('s_server', OPENSSL_CONF, options=f'Options = {options}')
+    return ([OWN.find('env'), '-C', site.shelf.with_heads(), f'OPENSSL_CONF={conf}', *arguments]
             + ['-sendfile'] * (options == 'KTLS'))
 
 
-def gnutls_serv(shelf, port):
-    return [program('gnutls-serv'), '--quiet', '--http', '--httpdata', shelf.files / str(ONE_FILE),
-            '--port', str(port), '--disable-client-cert', '--x509certfile',
-            shelf.directory / 'chain.pem', '--x509keyfile', shelf.directory / 'key.pem',
+def gnutls_serv(site):
+    return [*site.release.command('gnutls-serv'), '--quiet', '--http', '--httpdata',
+            site.shelf.files / str(ONE_FILE), '--port', str(site.port), '--disable-client-cert',
+            '--x509certfile', site.chain, '--x509keyfile', site.key,
             '--priority', 'NORMAL:-CIPHER-ALL:+AES-128-GCM']
 
 
 # `program` and `library` can tell their versions. `workloads`: those of `ktls-bench run` that it
-# can, as their names begin, and why there are no more; none: all. `fetched`: a file that it has.
-Setup = collections.namedtuple('Setup', 'name arguments program library workloads why fetched',
-                               defaults=((), None, FETCHED))
+# can, as chosen by -w, and why there are no more; none: all, but uploads only if it takes them and
+# throws them away, too. `key`: of KEYS. `fetched`: a file that it has. `caches`: it has what it was
+# asked for before.
+Setup = collections.namedtuple(
+    'Setup', 'name arguments release program library workloads why key uploads fetched caches',
+    defaults=((), None, 'P-256', False, FETCHED, False))
 
 CONNECTING = ('handshake-', 'resume-', 'connect-')
 FILES = ('bulk-64m', 'bulk-1g')
@@ -329,23 +299,26 @@ CLOSES = 'one connection at a time, closed after each answer'
 
 
 def ktls_serve(name, tool):
-    return Setup(name, functools.partial(ktls, tool), None, 'GnuTLS')
+    return Setup(name, functools.partial(ktls, tool), OWN, None, 'GnuTLS')
 
 
-def others():
+def others(release=OWN):
     """With the kernel's TLS as far as they have it, and without."""
-    part = functools.partial
+    def setup(name, function, options, *rest, **more):
+        return Setup(name, functools.partial(function, *options), release, *rest, **more)
+
     return [
-        Setup('nginx', part(nginx, ''), 'nginx', 'OpenSSL'),
-        Setup('nginx-ktls', part(nginx, 'ssl_conf_command Options KTLS;'), 'nginx', 'OpenSSL'),
-        Setup('lighttpd', part(lighttpd, 'mod_openssl', '-KTLS'), 'lighttpd', 'OpenSSL'),
-        Setup('lighttpd-ktls', part(lighttpd, 'mod_openssl', 'KTLS'), 'lighttpd', 'OpenSSL'),
-        Setup('lighttpd-gnutls', part(lighttpd, 'mod_gnutls', ''), 'lighttpd', 'GnuTLS'),
-        Setup('haproxy', haproxy, 'haproxy', 'OpenSSL'),
-        Setup('s_server', part(s_server, '-KTLS'), None, 'OpenSSL', FILES + CONNECTING, CLOSES),
-        Setup('s_server-ktls', part(s_server, 'KTLS'), None, 'OpenSSL', FILES + CONNECTING, CLOSES),
-        Setup('gnutls-serv', gnutls_serv, None, 'GnuTLS', CONNECTING,
-              'one file, of 1 KiB, and the connection closed behind it', ONE_FILE),
+        setup('nginx', nginx, [''], 'nginx', 'OpenSSL', uploads=True),
+        setup('nginx-ktls', nginx, ['ssl_conf_command Options KTLS;'], 'nginx', 'OpenSSL',
+              uploads=True),
+        setup('lighttpd', lighttpd, ['mod_openssl', '-KTLS'], 'lighttpd', 'OpenSSL'),
+        setup('lighttpd-ktls', lighttpd, ['mod_openssl', 'KTLS'], 'lighttpd', 'OpenSSL'),
+        setup('lighttpd-gnutls', lighttpd, ['mod_gnutls', ''], 'lighttpd', 'GnuTLS'),
+        setup('haproxy', haproxy, [], 'haproxy', 'OpenSSL', caches=True),
+        setup('s_server', s_server, ['-KTLS'], None, 'OpenSSL', FILES + CONNECTING, CLOSES),
+        setup('s_server-ktls', s_server, ['KTLS'], None, 'OpenSSL', FILES + CONNECTING, CLOSES),
+        setup('gnutls-serv', gnutls_serv, [], None, 'GnuTLS', CONNECTING,
+              'one file, of 1 KiB, and the connection closed behind it', fetched=ONE_FILE),
     ]
 
 
@@ -356,7 +329,8 @@ _libc = ctypes.CDLL(None)
 
 class Server:
     def __init__(self, setup, shelf):
-        self.setup, self.name, self.port, self.seen = setup, setup.name, free_port(), None
+        self.setup, self.name, self.seen, site = setup, setup.name, None, Site(shelf, setup)
+        self.port, self.chain = site.port, site.chain
         self.log = shelf.directory / f'{self.port}.log'
         cpu, _ = first_and_other_cpus()
 
@@ -364,7 +338,7 @@ class Server:
             _libc.prctl(1, signal.SIGKILL)
             os.sched_setaffinity(0, cpu)
 
-        arguments = [str(argument) for argument in setup.arguments(shelf, self.port)]
+        arguments = [str(argument) for argument in setup.arguments(site)]
         with open(self.log, 'wb') as log:
             self.process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=log,
                                             stderr=log, preexec_fn=begin)
@@ -384,7 +358,8 @@ class Server:
 
     def versions(self):
         """Of its program, if that has one of its own, and of its library."""
-        return {name: version(name) for name in (self.setup.program, self.setup.library) if name}
+        return {name: self.setup.release.version(name)
+                for name in (self.setup.program, self.setup.library) if name}
 
     def await_listening(self):
         deadline = time.monotonic() + READY_S
@@ -392,20 +367,6 @@ class Server:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise Unusable(f'it does not serve; {self.how_it_went()}')
             time.sleep(0.05)
-
-
-ASKED = {'OpenSSL': ('openssl', 'version'), 'GnuTLS': ('gnutls-serv', '--version')}
-
-
-@functools.cache
-def version(name):
-    """Of a program, or of a library, which is asked by a program of its own."""
-    command, option = ASKED.get(name, (name, '-v'))
-    try:
-        text = output_of([program(command), option])
-    except Unusable:
-        return 'of a version that it does not tell'
-    return re.search(r'\d+\.\d+\S*', text).group()
 
 
 def is_listening(port):
@@ -417,7 +378,7 @@ def is_listening(port):
 
 @contextlib.contextmanager
 def running(shelf, wanted):
-    """Yields those that serve, and why the others do not: {name: why}."""
+    """Yields those that serve, and why the others do not: {setup: why}."""
     servers, unusable = [], {}
     try:
         for setup in wanted:
@@ -426,11 +387,12 @@ def running(shelf, wanted):
                 server = Server(setup, shelf)
                 server.await_listening()
                 # Before it counts: what a server does but once, as to try out the kernel.
-                fetch(shelf, server)
-                server.seen = fetch(shelf, server)
+                for size in shelf.sizes if setup.caches else [setup.fetched]:
+                    fetch(shelf, server, size)
+                server.seen = fetch(shelf, server, setup.fetched)
                 servers.append(server)
             except Unusable as why:
-                unusable[setup.name] = why
+                unusable[setup] = why
                 if server:
                     server.stop()
         yield servers, unusable
@@ -446,16 +408,16 @@ def counters():
     return {name: int(n) for name, n in re.findall(r'^(\w+)\s+(\d+)$', text, re.MULTILINE)}
 
 
-def fetch(shelf, server):
+def fetch(shelf, server, size):
     """What fetch.py sees of a file, and what the kernel counted meanwhile."""
-    size = server.setup.fetched
     before = counters()
     seen = json.loads(output_of([sys.executable, Path(__file__).with_name('fetch.py'), server.port,
-                                 size, shelf.directory / 'chain.pem'], shelf.client_environment))
+                                 size, server.chain], shelf.client_environment))
     counted = {name: n - before.get(name, 0) for name, n in counters().items()
                if n > before.get(name, 0) and not name.startswith('TlsCurr')}
-    if seen.pop('sha256') != hashlib.sha256((shelf.files / str(size)).read_bytes()).hexdigest():
-        raise Unusable(f'what it sends is not the file of {size} bytes')
+    with open(shelf.files / str(size), 'rb') as file:
+        if seen.pop('sha256') != hashlib.file_digest(file, 'sha256').hexdigest():
+            raise Unusable(f'what it sends is not the file of {size} bytes')
     in_kernel = counted.get('TlsTxSw') or counted.get('TlsTxDevice')
     return {**seen, 'counted': counted,
             'protection': 'in the kernel' if in_kernel else 'in userspace'}

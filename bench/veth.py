@@ -20,7 +20,7 @@ import signal
 import subprocess
 import sys
 
-import setups
+import programs
 
 ADDRESS = '192.0.2.1'
 CLIENT_ADDRESS = '192.0.2.2'
@@ -33,7 +33,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def must(result, what):
     if result:
-        raise setups.Missing(f'{what} cannot be had: {os.strerror(ctypes.get_errno())}')
+        raise programs.Missing(f'{what} cannot be had: {os.strerror(ctypes.get_errno())}')
 
 
 def new_network():
@@ -55,7 +55,7 @@ class Link:
     """This process, which has to have one thread, is in the server's namespace from now on."""
 
     def __init__(self, mtu=MTU):
-        self.ip = setups.program('ip')
+        self.ip = programs.OWN.find('ip')
         if os.geteuid():
             become_root()
         self.client = new_network()
@@ -73,8 +73,8 @@ class Link:
                               stderr=subprocess.STDOUT, text=True, check=False, preexec_fn=before,
                               pass_fds=[self.client])
         if done.returncode:
-            raise setups.Missing(f"ip {' '.join(map(str, arguments))}: "
-                                  + setups.last_line(done.stdout))
+            raise programs.Missing(f"ip {' '.join(map(str, arguments))}: "
+                                   + programs.last_line(done.stdout))
 
     def enter(self):
         """For a process that begins: the client's namespace, and an end with this one."""
@@ -94,7 +94,7 @@ def harness(bench, address):
     try:
         words = server.stdout.readline().split()
         if not words:
-            raise setups.Unusable(f'{bench} run --server ended {setups.ending(server.wait())}')
+            raise programs.Unusable(f'{bench} run --server ended {programs.ending(server.wait())}')
         yield f'{address}:{words[-1]}'
     finally:
         server.terminate()
@@ -111,7 +111,7 @@ def parse():
 
 
 def main():
-    setups.end_orderly()
+    programs.end_orderly()
     options = parse()
     try:
         link = Link(options.mtu)
@@ -122,8 +122,8 @@ def main():
                 return client.wait()
             finally:
                 client.kill()
-    except (setups.Unusable, OSError) as why:
-        return setups.die(why)
+    except (programs.Unusable, OSError) as why:
+        return programs.die(why)
 
 
 if __name__ == '__main__':

@@ -127,6 +127,14 @@ apt_unpack() {
 	done
 }
 
+# Packages of the private apt in DIR and all that they need, down to libc: what apt would install on an empty machine.
+apt_closure() {
+	local dir=$1
+	shift
+	apt-get -c "$dir/apt.conf" -s --no-install-recommends install "$@" 2>"$dir/log" </dev/null |
+		sed -n 's/^Inst \([^ ]*\) .*/\1/p'
+}
+
 # The libraries that a package of the private apt in DIR needs: to be installed beside what is unpacked.
 apt_libraries() {
 	apt-cache -c "$1/apt.conf" depends --important "$2" | sed -nE 's/^ *Depends: <?(lib[^<>:]*)>?$/\1/p'

@@ -80,6 +80,21 @@ def naming():
               'a beginning does not choose all')
 
 
+def strangers():
+    """Who is not said to take uploads, or to have an RSA key, is not asked for it."""
+    result = json.loads(bench('run', '-r', 1, '-t', 1, '--json', '-a', 'plain-ring', '-s', 'other=9',
+                              '-s', 'some=9,1,handshake-', '-w', 'upload-1m', '-w',
+                              'handshake-1.3-rsa'))
+    notes = {(row['workload'], row['arm']): row['note'] for row in result['notes']}
+    for row in (('upload-1m', 'other'), ('handshake-1.3-rsa', 'other'),
+                ('handshake-1.3-rsa', 'some')):
+        kit.check('must be named' in notes[row], '%s: %s' % (row, notes))
+    failed = json.loads(bench('run', '-r', 1, '-t', 1, '--json', '-a', 'plain-ring', '-w', 'upload-1m',
+                              '-s', 'other=9,1,upload-1m', status=BAD))
+    kit.check(any('other' == row['arm'] and 'must' not in row['note'] for row in failed['notes']),
+              'who is named is not asked: %s' % failed['notes'])
+
+
 def check_page(text, plots):
     Page(text)
     svgs = re.findall(r'<svg.*?</svg>', text, re.DOTALL)
@@ -151,6 +166,7 @@ def unusable():
 
 CASES = [
     ('a whole name chooses that alone', naming),
+    ('a server of others is in some workloads only if it is named', strangers),
     ('a run is reported', reported),
     ('a page of anything', hostile),
     ('few runs tell nothing', agreeing),
