@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """
-One answer of a server on 127.0.0.1, by OpenSSL in TLS 1.3, and the records in which it came, which
-are counted in its passing. What is offered OPENSSL_CONF says, which is read but once: so this is a
-program, of setups.py. It prints JSON.
+One answer of a server, by OpenSSL in TLS 1.3, and the records in which it came, which are counted
+in its passing. What is offered OPENSSL_CONF says, which is read but once: so this is a program, of
+setups.py. It prints JSON.
 
-  fetch.py PORT SIZE CERTIFICATE
+  fetch.py ADDRESS PORT SIZE CERTIFICATE
 """
 
 import collections
@@ -21,11 +21,11 @@ TIMEOUT_S = 60
 
 
 class Client:
-    def __init__(self, port, certificate):
+    def __init__(self, address, port, certificate):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.load_verify_locations(certificate)
-        self.socket = socket.create_connection(('127.0.0.1', port), TIMEOUT_S)
+        self.socket = socket.create_connection((address, port), TIMEOUT_S)
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self.incoming, self.outgoing, server_hostname='localhost')
         self.wire, self.records = b'', collections.Counter()
@@ -72,8 +72,8 @@ class Client:
 
 
 def main():
-    port, size, certificate = sys.argv[1:]
-    client = Client(int(port), certificate)
+    address, port, size, certificate = sys.argv[1:]
+    client = Client(address, int(port), certificate)
     body = client.get(int(size))
     print(json.dumps({
         'sha256': hashlib.sha256(body).hexdigest(),

@@ -15,6 +15,7 @@ import subprocess
 import sys
 
 import setups
+import veth
 from programs import OWN, Unusable, debian, die, end_orderly, ending, output_of
 
 QUICK = ['-r', '1', '-t', '100', '-a', 'user-write', '-a', 'tx-sendfile', '-w', 'bulk-64k',
@@ -57,13 +58,22 @@ def strangers(servers):
                                     *server.setup.workloads]))
 
 
-def run(command, as_json):
+def run(command, as_json, before):
     """The harness's exit status, and its answer: passed through, or parsed."""
     sys.stdout.flush()
-    done = subprocess.run(command, stdout=subprocess.PIPE if as_json else None, check=False)
+    done = subprocess.run(command, stdout=subprocess.PIPE if as_json else None, check=False,
+                          preexec_fn=before)
     if done.returncode not in (0, SOME_FAILED):
         die(f'{command[0]} ended {ending(done.returncode)}')
     return done.returncode, json.loads(done.stdout) if as_json else None
+
+
+def measure(bench, options, as_json, link):
+    """run(), from the other end of the link, if there is one."""
+    if not link:
+        return run([bench, 'run', *options], as_json, None)
+    with veth.harness(bench) as place:
+        return run([bench, 'run', '--client', place, *options], as_json, link.enter)
 
 
 def facts_of(server):
@@ -96,6 +106,8 @@ def parse():
     parser.add_argument('--quick', action='store_true', help='shows that it works, no more')
     parser.add_argument('--debian', choices=['12', '13'], help="that release's servers; "
                         "by default this machine's own")
+    parser.add_argument('--veth', action='store_true', help='the client is in another network '
+                        'namespace: see veth.py')
     parser.add_argument('bench', metavar='KTLS_BENCH', help='the program ktls-bench')
     parser.add_argument('ktls', metavar='KTLS', help='the command ktls')
     parser.add_argument('rest', nargs='*', metavar='-- OPTION',
@@ -115,14 +127,17 @@ def compare(options, known):
     ours = setups.ktls_serve('ktls-serve', options.ktls)
     wanted = [ours, *setups.others(debian(options.debian) if options.debian else OWN)]
     possible = [task for setup in wanted for task in tasks(setup, workloads)]
-    with setups.Shelf(workloads.values()) as shelf, \
+    link = veth.Link() if options.veth else None
+    address = veth.ADDRESS if link else setups.LOOPBACK
+    with setups.Shelf(workloads.values(), address) as shelf, \
             setups.running(shelf, possible) as (servers, unusable):
         for setup, why in unusable.items():
             if setup.name == ours.name:
                 raise why
         peers = [facts_of(server) for server in servers]
         absent = left_out(wanted, unusable, workloads)
-        status, answer = run([options.bench, 'run', *options.rest, *strangers(servers)], known.json)
+        status, answer = measure(options.bench, [*options.rest, *strangers(servers)], known.json,
+                                 link)
         if known.json:
             print(json.dumps({**answer, 'peers': peers, 'left_out': absent}, indent=2))
         else:

@@ -138,7 +138,7 @@ def parse():
 
 
 def measure(options):
-    with setups.Shelf([options.size]) as shelf, \
+    with setups.Shelf([options.size], setups.LOOPBACK) as shelf, \
             setups.running(shelf, chosen(options.ktls)) as (servers, unusable):
         for why in unusable.values():
             raise why

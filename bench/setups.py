@@ -26,6 +26,7 @@ from pathlib import Path
 
 from programs import OWN, Unusable, ending, last_line, output_of
 
+LOOPBACK = '127.0.0.1'
 SUITE = 'TLS_AES_128_GCM_SHA256'
 SUITE_1_2 = 'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256'  # by its key
 KEYS = {'P-256': ('ec', '-pkeyopt', 'ec_paramgen_curve:P-256'), 'RSA 2048': ('rsa:2048',)}
@@ -74,7 +75,7 @@ http {{
 	ssl_certificate_key {identity}/key.pem;
 	client_max_body_size 0;
 	server {{
-		listen 127.0.0.1:{port} ssl;
+		listen {address}:{port} ssl;
 		if ($request_method = PUT) {{ return 200; }}
 	}}
 }}
@@ -83,7 +84,7 @@ http {{
 LIGHTTPD_CONF = '''
 server.document-root = "{directory}/files"
 server.modules = ("{module}")
-server.bind = "127.0.0.1"
+server.bind = "{address}"
 server.port = {port}
 server.max-connections = 2048
 server.max-keep-alive-requests = 65535
@@ -122,7 +123,7 @@ cache memory
 	max-object-size {largest}
 	max-age 86400
 frontend tls
-	bind 127.0.0.1:{port} ssl crt {identity}/both.pem
+	bind {address}:{port} ssl crt {identity}/both.pem
 	http-request cache-use memory
 	http-response cache-store memory
 	default_backend origin
@@ -132,7 +133,7 @@ backend origin
 
 
 def free_port():
-    with socket.create_server(('127.0.0.1', 0)) as listener:
+    with socket.create_server((LOOPBACK, 0)) as listener:
         return listener.getsockname()[1]
 
 
@@ -153,9 +154,11 @@ def pattern():
 
 
 class Shelf:
-    """A directory with certificates and the files. It is removed at the end."""
+    """A directory with certificates and the files, and the address at which they are served. It is
+    removed at the end."""
 
-    def __init__(self, sizes):
+    def __init__(self, sizes, address):
+        self.address = address
         self.sizes = sorted({FETCHED, ONE_FILE, *sizes})
         self.block = pattern()
         self.temporary = tempfile.TemporaryDirectory(prefix='ktls-bench.')
@@ -222,7 +225,7 @@ class Shelf:
             def log_message(self, *_):
                 pass
 
-        server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
+        server = http.server.ThreadingHTTPServer((LOOPBACK, 0), Handler)
         server.handle_error = lambda *_: None  # a client that goes is none
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return server.server_address[1]
@@ -233,6 +236,7 @@ class Site:
 
     def __init__(self, shelf, setup):
         self.shelf, self.release, self.port = shelf, setup.release, free_port()
+        self.place = f'{shelf.address}:{self.port}'
         self.identity = shelf.identity(setup.key)
         self.chain, self.key = self.identity / 'chain.pem', self.identity / 'key.pem'
 
@@ -240,14 +244,15 @@ class Site:
         """A file of settings; its path."""
         path = self.shelf.directory / f'{name}-{self.port}.conf'
         path.write_text(template.format(directory=self.shelf.directory, identity=self.identity,
-                                        port=self.port, suite=SUITE, suite_1_2=SUITE_1_2, **values))
+                                        address=self.shelf.address, port=self.port,
+                                        suite=SUITE, suite_1_2=SUITE_1_2, **values))
         return path
 
 
 # -- how each is started: the arguments, of a site --
 
 def ktls(tool, site):
-    return [tool, 'serve', '--threads', '1', '--listen', f'127.0.0.1:{site.port}', '--root',
+    return [tool, 'serve', '--threads', '1', '--listen', site.place, '--root',
             site.shelf.files, '--cert', site.chain, '--key', site.key]
 
 
@@ -271,7 +276,7 @@ def haproxy(site):
 
 def s_server(options, site):
     arguments = [*site.release.command('openssl'), 's_server', '-quiet', '-HTTP',
-                 '-http_server_binmode', '-accept', f'127.0.0.1:{site.port}', '-cert', site.chain,
+                 '-http_server_binmode', '-accept', site.place, '-cert', site.chain,
                  '-key', site.key, '-cipher', SUITE_1_2, '-ciphersuites', SUITE]
     conf = site.conf('s_server', OPENSSL_CONF, options=f'Options = {options}')
     return ([OWN.find('env'), '-C', site.shelf.with_heads(), f'OPENSSL_CONF={conf}', *arguments]
@@ -411,8 +416,9 @@ def counters():
 def fetch(shelf, server, size):
     """What fetch.py sees of a file, and what the kernel counted meanwhile."""
     before = counters()
-    seen = json.loads(output_of([sys.executable, Path(__file__).with_name('fetch.py'), server.port,
-                                 size, server.chain], shelf.client_environment))
+    seen = json.loads(output_of([sys.executable, Path(__file__).with_name('fetch.py'),
+                                 shelf.address, server.port, size, server.chain],
+                                shelf.client_environment))
     counted = {name: n - before.get(name, 0) for name, n in counters().items()
                if n > before.get(name, 0) and not name.startswith('TlsCurr')}
     with open(shelf.files / str(size), 'rb') as file:

@@ -87,15 +87,15 @@ def die_with_parent():
 
 
 @contextlib.contextmanager
-def harness(bench, address):
+def harness(bench):
     """Where `ktls-bench run --server` waits, from here to the end: ADDRESS:PORT."""
-    server = subprocess.Popen([bench, 'run', '--server', f'{address}:0'], stdout=subprocess.PIPE,
+    server = subprocess.Popen([bench, 'run', '--server', f'{ADDRESS}:0'], stdout=subprocess.PIPE,
                               text=True, preexec_fn=die_with_parent)
     try:
         words = server.stdout.readline().split()
         if not words:
             raise programs.Unusable(f'{bench} run --server ended {programs.ending(server.wait())}')
-        yield f'{address}:{words[-1]}'
+        yield f'{ADDRESS}:{words[-1]}'
     finally:
         server.terminate()
         server.communicate()
@@ -115,7 +115,7 @@ def main():
     options = parse()
     try:
         link = Link(options.mtu)
-        with harness(options.bench, ADDRESS) as place:
+        with harness(options.bench) as place:
             client = subprocess.Popen([options.bench, 'run', '--client', place, *options.rest],
                                       preexec_fn=link.enter)
             try:
