@@ -71,6 +71,7 @@ Test(unit, all_members_may_be_missing)
 	cr_expect_eq(document.notes.n, 0);
 	cr_expect_eq(document.proofs.n, 0);
 	cr_expect_null(document.machine);
+	cr_expect_null(document.client_machine);
 	cr_expect_null(document.settings);
 	document_done(&document);
 	document_done(&document);

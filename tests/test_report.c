@@ -295,6 +295,24 @@ Test(unit, times_are_curves_those_at_a_rate_first)
 	paper_free(paper);
 }
 
+Test(unit, two_machines_are_told_apart)
+{
+	struct paper *one = report("{\"machine\": {\"cpu\": \"server's\"}}", "{}");
+	struct paper *two = report("{\"machine\": {\"cpu\": \"one\"}, \"client_machine\":"
+				   " {\"cpu\": \"other\"}, \"settings\": {\"runs\": 5}}",
+				   "{}");
+	const char *server = strstr(two->text, "server&#39;s machine"),
+		   *client = strstr(two->text, "client&#39;s machine"),
+		   *other = strstr(two->text, "<dd>other</dd>");
+
+	cr_expect_eq(count(one->text, "machine</h2>"), 0);
+	cr_assert(server && client && other);
+	cr_expect(server < client && client < other);
+	cr_expect_eq(count(two->text, "<h2>Settings</h2>"), 1);
+	paper_free(one);
+	paper_free(two);
+}
+
 Test(unit, the_arms_of_one_note_stand_together)
 {
 	struct paper *paper =
