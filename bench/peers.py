@@ -104,8 +104,8 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--quick', action='store_true', help='shows that it works, no more')
-    parser.add_argument('--debian', choices=['12', '13'], help="that release's servers; "
-                        "by default this machine's own")
+    parser.add_argument('--debian', choices=['13'],
+                        help="that release's servers; by default this machine's own")
     parser.add_argument('--veth', action='store_true', help='the client is in another network '
                         'namespace: see veth.py')
     parser.add_argument('bench', metavar='KTLS_BENCH', help='the program ktls-bench')
