@@ -7,6 +7,7 @@
 /* More connections than two hide the wait for the other side; 64 keep a server busy. */
 #define BULK	.kind = WORK_BULK, .protocol = KTLS_TLS_1_3
 #define REQUEST .kind = WORK_REQUEST, .protocol = KTLS_TLS_1_3
+#define IDLE	.kind = WORK_IDLE, .size = 1024, .protocol = KTLS_TLS_1_3
 #define HANDSHAKE \
 	.kind = WORK_REQUEST, .size = 1024, .conns = 8, .reconnect = true, .handshakes_only = true
 
@@ -27,7 +28,9 @@ const struct workload workloads[] = {
 	{ "resume-1.3", HANDSHAKE, .resume = true, .protocol = KTLS_TLS_1_3 },
 	{ "resume-1.2", HANDSHAKE, .resume = true, .protocol = KTLS_TLS_1_2 },
 	{ "connect-1k", REQUEST, .size = 1024, .conns = 8, .reconnect = true },
-	{ "idle-900", WORK_IDLE, .size = 1024, .conns = 900, .protocol = KTLS_TLS_1_3 },
+	{ "idle-100", IDLE, .conns = 100 },
+	{ "idle-1k", IDLE, .conns = 1000 },
+	{ "idle-10k", IDLE, .conns = 10000, .asked = true },
 	{ 0 },
 };
 

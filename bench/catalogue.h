@@ -33,6 +33,7 @@ struct workload {
 	bool upload;
 	bool rated; /* at the rate of the plan, else flat out */
 	bool rsa;   /* RSA 2048, else P-256 */
+	bool asked; /* takes long: only where its whole name was chosen */
 	enum ktls_protocol protocol;
 };
 

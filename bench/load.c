@@ -25,6 +25,8 @@ enum {
 	SESSION_MAX = 16384,
 	SPARE = 16, /* a place is free again only when nothing is in flight for it */
 	POLL_US = 500,
+	NEWCOMERS = 128, /* at once, of each thread */
+	FDS_BESIDE = 64,
 	WARM_UP_S = 120, /* until every connection is at work */
 };
 
@@ -56,7 +58,7 @@ struct thread {
 	struct crowd *crowd;
 	struct ktls_ring *ring;
 	struct visitor *visitors;
-	unsigned int n;
+	unsigned int n, begun;
 	char request[WIRE_OWN_MAX];
 	size_t request_len;
 	uint64_t cpu_begin_ns, cpu_end_ns;
@@ -128,11 +130,26 @@ static int closed(struct visitor *visitor, const struct ktls_event *event)
 	return wait_for_turn(visitor);
 }
 
+static void begin_next(struct thread *thread)
+{
+	struct visitor *visitor = &thread->visitors[thread->begun++];
+	int r = wait_for_turn(visitor);
+
+	if (r)
+		give_up(visitor, "beginning", r);
+}
+
+/* The next one comes: all at once would be more than any server has room for. */
 static void is_at_work(struct visitor *visitor)
 {
-	if (!visitor->was_warm)
-		atomic_fetch_add(&visitor->thread->crowd->warm, 1);
+	struct thread *thread = visitor->thread;
+
+	if (visitor->was_warm)
+		return;
 	visitor->was_warm = true;
+	atomic_fetch_add(&thread->crowd->warm, 1);
+	if (thread->begun < thread->n)
+		begin_next(thread);
 }
 
 static int done(struct visitor *visitor)
@@ -319,11 +336,8 @@ static void visit_all(struct thread *thread)
 	size_t n;
 	int r;
 
-	for (unsigned int i = 0; i < thread->n; i++) {
-		r = wait_for_turn(&thread->visitors[i]);
-		if (r)
-			give_up(&thread->visitors[i], "beginning", r);
-	}
+	while (thread->begun < thread->n && thread->begun < NEWCOMERS)
+		begin_next(thread);
 	while (!is_over(thread)) {
 		r = ktls_ring_wait(thread->ring, ktls_deadline_in(100), events, EVENTS, &n);
 		bench_must(r < 0 ? r : 0, "waiting for answers", NULL);
@@ -442,6 +456,7 @@ void load_run(const struct load *load, const struct load_hooks *hooks,
 
 	if (!threads)
 		bench_die("no memory");
+	bench_allow_fds(load->conns + FDS_BESIDE);
 	if (load->check)
 		wire_fill(block);
 	crowd.block = load->check ? block : NULL;

@@ -39,7 +39,8 @@ static const struct {
 	const char *unit[2];	/* by enum workload_kind */
 	const char *heading[2]; /* NULL: not in the table */
 	bool less_is_better;
-	bool of_both; /* as much the client's as the server's */
+	bool of_both;	      /* as much the client's as the server's */
+	const char *far_text; /* where the client is on another machine; NULL: the same */
 } metrics[_METRIC_N] = {
 	[METRIC_PER_SERVER_CPU] = { OF_BULK | OF_REQUEST,
 				    "per CPU second of the server",
@@ -75,16 +76,30 @@ static const struct {
 				  { "a byte", "a request" },
 				  { NULL, NULL },
 				  true },
+	[METRIC_HEAP] = { OF_IDLE,
+			  "heap of the server, a connection",
+			  { "bytes" },
+			  { "heap B" },
+			  true },
 	[METRIC_SERVER_MEMORY] = { OF_IDLE,
 				   "memory of the server, a connection",
 				   { "bytes" },
 				   { "server B" },
 				   true },
-	[METRIC_KERNEL_MEMORY] = { OF_IDLE,
-				   "memory of the kernel, both ends of one",
-				   { "bytes" },
-				   { "kernel B" },
-				   true },
+	[METRIC_SLAB] = { OF_IDLE,
+			  "slab of the kernel, both ends of one",
+			  { "bytes" },
+			  { "slab B" },
+			  true,
+			  false,
+			  "slab of the kernel, the server's end of one" },
+	[METRIC_SOCKETS] = { OF_IDLE,
+			     "socket buffers of the kernel, both ends of one",
+			     { "bytes" },
+			     { "sockets B" },
+			     true,
+			     false,
+			     "socket buffers of the kernel, the server's end of one" },
 };
 
 const char *match_name(const struct match *match)
@@ -112,8 +127,8 @@ static void add_figures(struct match *match, const struct match_rules *rules,
 		figure = figures_add(figures, workload->name, match_name(match),
 				     metrics[m].unit[column], metrics[m].less_is_better);
 		figure->metric = metrics[m].text;
-		if (m == METRIC_KERNEL_MEMORY && !is_together(rules))
-			figure->metric = "memory of the kernel, the server's end of one";
+		if (metrics[m].far_text && !is_together(rules))
+			figure->metric = metrics[m].far_text;
 		figure->heading = metrics[m].heading[column];
 		match->figures[m] = figures->n;
 	}
@@ -140,6 +155,8 @@ static const char *why_senseless(const struct match *match)
 		return "there is no handshake without TLS";
 	if (match->arm && match->arm->file && (workload->upload || workload->handshakes_only))
 		return "no file is sent";
+	if (match->arm && !match->arm->ring && workload->conns > SERVICE_CONNS_MAX)
+		return "more than ktls_poll() waits for at once";
 	return NULL;
 }
 
@@ -213,6 +230,14 @@ static void measure_work(struct outcome *outcome, const struct workload *workloa
 	if (result->latency.n >= TAIL_N)
 		values[METRIC_P9999] = histogram_at(&result->latency, 0.9999) / 1e3;
 	outcome->latency = result->latency;
+}
+
+static void measure_memory(struct outcome *outcome, double conns, const struct party_memory *memory)
+{
+	outcome->values[METRIC_HEAP] = memory->has_heap ? (double)memory->heap / conns : NAN;
+	outcome->values[METRIC_SERVER_MEMORY] = (double)memory->process / conns;
+	outcome->values[METRIC_SLAB] = (double)memory->slab / conns;
+	outcome->values[METRIC_SOCKETS] = (double)memory->sockets / conns;
 }
 
 /* What the client's own connection says of itself, and what the server's side saw. */
@@ -347,14 +372,10 @@ static void measure(const struct match *match, const struct match_rules *rules,
 	load_run(&load, &hooks, &result);
 	outcome->checked += result.checked;
 	outcome->client_limited = is_client_limited(&load, &result, &window.report.spent);
-	if (workload->kind == WORK_IDLE) {
-		outcome->values[METRIC_SERVER_MEMORY] =
-			(double)window.report.server_memory / workload->conns;
-		outcome->values[METRIC_KERNEL_MEMORY] =
-			(double)window.report.kernel_memory / workload->conns;
-	} else {
+	if (workload->kind == WORK_IDLE)
+		measure_memory(outcome, workload->conns, &window.report.memory);
+	else
 		measure_work(outcome, workload, &result, &window.report.spent);
-	}
 	prove(outcome, &result.info, &window.report);
 	if (!rules->remote)
 		party_stop(&window.party);

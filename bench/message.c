@@ -195,13 +195,16 @@ static json_t *json_of_number(uint64_t number)
 
 json_t *report_json(const struct party_report *report)
 {
-	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:s}", "process_ns",
+	const struct party_memory *memory = &report->memory;
+
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:s}", "process_ns",
 			 json_of_number(report->spent.process_ns), "system_ns",
 			 json_of_number(report->spent.system_ns), "calls",
 			 json_of_number(report->spent.calls), "instructions",
-			 json_of_number(report->spent.instructions), "server_memory",
-			 (json_int_t)report->server_memory, "kernel_memory",
-			 (json_int_t)report->kernel_memory, "proof", report->proof);
+			 json_of_number(report->spent.instructions), "heap",
+			 memory->has_heap ? json_integer(memory->heap) : json_null(), "memory",
+			 (json_int_t)memory->process, "slab", (json_int_t)memory->slab, "sockets",
+			 (json_int_t)memory->sockets, "proof", report->proof);
 }
 
 static int read_number(const json_t *value, uint64_t *ret_number)
@@ -215,23 +218,24 @@ static int read_number(const json_t *value, uint64_t *ret_number)
 int report_read(const json_t *value, struct party_report *ret_report)
 {
 	struct party_report report = { 0 };
-	json_t *process, *system, *calls, *instructions;
-	json_int_t server, kernel;
+	json_t *process, *system, *calls, *instructions, *heap;
+	json_int_t memory, slab, sockets;
 	const char *proof;
 
 	/* It is unpacked, not changed. */
-	if (json_unpack((json_t *)value, "{s:o, s:o, s:o, s:o, s:I, s:I, s:s!}", "process_ns",
-			&process, "system_ns", &system, "calls", &calls, "instructions",
-			&instructions, "server_memory", &server, "kernel_memory", &kernel, "proof",
-			&proof) ||
+	if (json_unpack((json_t *)value, "{s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:s!}",
+			"process_ns", &process, "system_ns", &system, "calls", &calls,
+			"instructions", &instructions, "heap", &heap, "memory", &memory, "slab",
+			&slab, "sockets", &sockets, "proof", &proof) ||
 	    strlen(proof) >= sizeof(report.proof) ||
+	    !(json_is_integer(heap) || json_is_null(heap)) ||
 	    read_number(process, &report.spent.process_ns) ||
 	    read_number(system, &report.spent.system_ns) ||
 	    read_number(calls, &report.spent.calls) ||
 	    read_number(instructions, &report.spent.instructions))
 		return -EBADMSG;
-	report.server_memory = server;
-	report.kernel_memory = kernel;
+	report.memory = (struct party_memory){ json_is_integer(heap), json_integer_value(heap),
+					       memory, slab, sockets };
 	strcpy(report.proof, proof);
 	*ret_report = report;
 	return 0;

@@ -78,6 +78,7 @@ static void start_arm(struct party *party)
 	struct bench_identity identity = rival_make_identity(task->workload->rsa);
 
 	party->service = (struct service){ .host = task->host,
+					   .conns = task->workload->conns,
 					   .ring = task->arm->ring,
 					   .file = task->arm->file,
 					   .slow_us = task->slow_us };
@@ -92,6 +93,39 @@ static void start_arm(struct party *party)
 	party->pid = party->process.pid;
 }
 
+static struct party_memory memory_of(const struct party *party)
+{
+	struct bench_kernel_memory kernel = bench_kernel_memory();
+	struct party_memory memory = {
+		.process = (int64_t)usage_process_memory(party->pid),
+		.slab = (int64_t)kernel.slab,
+		.sockets = (int64_t)kernel.tcp,
+	};
+
+	if (party->task->arm)
+		memory.heap = (int64_t)atomic_load(&party->process.notice->heap);
+	return memory;
+}
+
+static unsigned int rests_of(const struct party *party)
+{
+	return party->task->arm ? atomic_load(&party->process.notice->rests) : 0;
+}
+
+/* Of the heap it is known only if the server has come to rest since. */
+static struct party_memory memory_since(const struct party *party)
+{
+	struct party_memory before = party->memory, after = memory_of(party);
+
+	return (struct party_memory){
+		.has_heap = party->rests && rests_of(party) > party->rests,
+		.heap = after.heap - before.heap,
+		.process = after.process - before.process,
+		.slab = after.slab - before.slab,
+		.sockets = after.sockets - before.sockets,
+	};
+}
+
 void party_start(struct party *party, const struct party_task *task)
 {
 	*party = (struct party){ .task = task };
@@ -102,8 +136,10 @@ void party_start(struct party *party, const struct party_task *task)
 	} else {
 		start_arm(party);
 	}
-	party->server_memory = usage_process_memory(party->pid);
-	party->kernel_memory = usage_kernel_memory();
+	if (task->arm && task->workload->kind == WORK_IDLE)
+		service_await_rest(&party->process);
+	party->rests = rests_of(party);
+	party->memory = memory_of(party);
 }
 
 void party_begin(struct party *party)
@@ -184,9 +220,7 @@ static void prove(const struct party *party, char proof[PARTY_PROOF_LEN])
 void party_end(struct party *party, struct party_report *ret_report)
 {
 	ret_report->spent = usage_between(party->usage, usage_take(party->watch));
-	ret_report->server_memory =
-		(int64_t)(usage_process_memory(party->pid) - party->server_memory);
-	ret_report->kernel_memory = (int64_t)(usage_kernel_memory() - party->kernel_memory);
+	ret_report->memory = memory_since(party);
 	prove(party, ret_report->proof);
 	party->watch = usage_watch_free(party->watch);
 }

@@ -31,12 +31,21 @@ struct party_task {
 	const char *host;		 /* the address where it listens; NULL: 127.0.0.1 */
 };
 
+/* Bytes. */
+struct party_memory {
+	bool has_heap;	       /* of a server of the harness's own, which rests: */
+	int64_t heap;	       /* what malloc(3) has given out */
+	int64_t process;       /* what its process has for itself (RssAnon) */
+	int64_t slab, sockets; /* the kernel's, for all; what TCP's sockets hold */
+};
+
 struct party {
 	const struct party_task *task;
 	struct service service;
 	struct service_process process; /* its port is the stranger's, too */
 	pid_t pid;			/* 0: its CPU time is not known */
-	uint64_t server_memory, kernel_memory;
+	struct party_memory memory;
+	unsigned int rests; /* of the arm's server, then */
 	struct usage_watch *watch;
 	struct usage usage;
 	struct ktls_counters counters;
@@ -44,8 +53,8 @@ struct party {
 };
 
 struct party_report {
-	struct usage spent;		      /* within the window */
-	int64_t server_memory, kernel_memory; /* bytes more than before the clients came */
+	struct usage spent;	    /* within the window */
+	struct party_memory memory; /* more than before the clients came */
 	char proof[PARTY_PROOF_LEN];
 };
 

@@ -25,7 +25,8 @@ static const char usage[] =
 	"  -r RUNS          of each, in turn; 5 by default\n"
 	"  -t MILLISECONDS  each lasts; 1000 by default\n"
 	"  -R RATE          requests a second of workloads at a fixed rate; 10000 by default\n"
-	"  -w WORKLOAD      only that; or, if none has this name, those whose name begins so\n"
+	"  -w WORKLOAD      only that; or, if none has this name, those whose name begins so;\n"
+	"                   idle-10k, which takes long, only if it is named\n"
 	"  -a ARM           the same of arms\n"
 	"  -s NAME=PORT,PID one more arm: an HTTPS server on 127.0.0.1, or --client's HOST, that\n"
 	"                   has files named by their size (/1024), with AES-128-GCM; PID's CPU\n"
@@ -88,6 +89,16 @@ static bool is_chosen(const char *name, const char *const *chosen, size_t n)
 	return !n;
 }
 
+/* By its whole name. */
+static bool is_asked(const char *name, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n_workloads; i++) {
+		if (!strcmp(name, plan->workloads[i]))
+			return true;
+	}
+	return false;
+}
+
 static void add_match(struct match **matches, size_t *n, struct match match)
 {
 	*matches = reallocarray(*matches, *n + 1, sizeof(match));
@@ -102,7 +113,8 @@ static size_t list_matches(const struct plan *plan, struct match **ret_matches)
 
 	*ret_matches = NULL;
 	for (const struct workload *workload = workloads; workload->name; workload++) {
-		if (!is_chosen(workload->name, plan->workloads, plan->n_workloads))
+		if (!is_chosen(workload->name, plan->workloads, plan->n_workloads) ||
+		    (workload->asked && !is_asked(workload->name, plan)))
 			continue;
 		for (const struct arm *arm = arms; arm->name; arm++) {
 			if (is_chosen(arm->name, plan->arms, plan->n_arms))

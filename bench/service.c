@@ -18,6 +18,12 @@
 #include "support.h"
 #include "wire.h"
 
+enum {
+	FDS_BESIDE = 64, /* and of connections that are leaving */
+	REST_LOOKS = 500,
+	REST_LOOK_US = 10000,
+};
+
 /* In memory that the kernel has pages of, as of any file that is warm. */
 static int make_file(const uint8_t *block)
 {
@@ -53,11 +59,33 @@ uint64_t service_piece(bool file, uint64_t at, uint64_t left, uint64_t *ret_offs
 	return left < len - *ret_offset ? left : len - *ret_offset;
 }
 
-bool service_rest(int r)
+bool service_rest(const struct service *service, int r)
 {
-	if (r == KTLS_TIMEDOUT)
-		malloc_trim(0);
-	return r != KTLS_TIMEDOUT;
+	struct mallinfo2 info;
+
+	if (r != KTLS_TIMEDOUT)
+		return true;
+	malloc_trim(0);
+	info = mallinfo2();
+	atomic_store(&service->notice->heap, info.uordblks + info.hblkhd);
+	atomic_fetch_add(&service->notice->rests, 1);
+	return false;
+}
+
+void service_await_rest(const struct service_process *process)
+{
+	for (int i = 0; i < REST_LOOKS && !atomic_load(&process->notice->rests); i++)
+		usleep(REST_LOOK_US);
+}
+
+static struct service_notice *share_notice(void)
+{
+	struct service_notice *notice = mmap(NULL, sizeof(*notice), PROT_READ | PROT_WRITE,
+					     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (notice == MAP_FAILED)
+		bench_die("shared memory: %s", strerror(errno));
+	return notice;
 }
 
 /* In one sleep, for each wakes up late. */
@@ -85,18 +113,20 @@ static int listen_at(const char *host, uint16_t *ret_port)
 	return fd;
 }
 
-struct service_process service_start(const struct service *service, int cpu)
+struct service_process service_start(struct service *service, int cpu)
 {
 	const struct service_body *body = body_of_all();
-	struct service_process process;
+	struct service_process process = { .notice = share_notice() };
 	int fd = listen_at(service->host, &process.port);
 
+	service->notice = process.notice;
 	process.pid = bench_fork();
 	if (process.pid) {
 		close(fd);
 		return process;
 	}
 	signal(SIGPIPE, SIG_IGN); /* as every server does: else it is held back at each sendfile */
+	bench_allow_fds(service->conns + FDS_BESIDE);
 	if (cpu >= 0)
 		bench_stay_on(cpu, false);
 	if (service->ring)
@@ -108,4 +138,5 @@ void service_stop(struct service_process *process)
 {
 	kill(process->pid, SIGKILL);
 	waitpid(process->pid, NULL, 0);
+	munmap(process->notice, sizeof(*process->notice));
 }

@@ -13,6 +13,7 @@
  *   service_ring.c  a ring, with ktls_op_write() or ktls_op_sendfile()
  */
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -20,7 +21,7 @@
 #include <ktls/ktls.h>
 
 enum service_limit {
-	SERVICE_CONNS_MAX = 1000, /* of the loop around ktls_poll() */
+	SERVICE_CONNS_MAX = KTLS_POLL_MAX - 1, /* of the loop around ktls_poll() */
 	SERVICE_FILE_LEN = 64 << 20,
 	SERVICE_REST_MS = 50,	    /* without an event */
 	SERVICE_RECORD_LEN = 16384, /* of a full record: what is slept for */
@@ -28,23 +29,36 @@ enum service_limit {
 
 struct rival;
 
+/* What the process tells of itself, each time it begins to rest: how often it did, and what
+ * malloc(3) had given out then. */
+struct service_notice {
+	atomic_uint rests;
+	atomic_uint_fast64_t heap;
+};
+
 struct service {
 	struct ktls_config *config; /* a server's; or */
 	struct rival *rival;	    /* GnuTLS alone, if not NULL */
 	const char *host;	    /* the address to listen on; NULL: 127.0.0.1 */
+	unsigned int conns;	    /* at once, at most */
 	bool ring;
 	bool file;	      /* by sendfile, else from memory */
 	unsigned int slow_us; /* slept for each record's worth that is sent; to test comparisons */
+	struct service_notice *notice; /* set by service_start() */
 };
 
 struct service_process {
 	pid_t pid;
+	struct service_notice *notice; /* shared with it */
 	uint16_t port;
 };
 
 /* The process ends with this one, or by service_stop(). `cpu`: where it runs; -1: anywhere. */
-struct service_process service_start(const struct service *service, int cpu);
+struct service_process service_start(struct service *service, int cpu);
 void service_stop(struct service_process *process);
+
+/* Returns when the process has begun to rest for the first time, or after a few seconds. */
+void service_await_rest(const struct service_process *process);
 
 /* -- For the loops -- */
 
@@ -57,9 +71,10 @@ struct service_body {
 /* How much of what is left can be sent at once from `at` on, and from where. */
 uint64_t service_piece(bool file, uint64_t at, uint64_t left, uint64_t *ret_offset);
 
-/* With what a wait of at most SERVICE_REST_MS answered: gives back what the allocator kept of a
- * crowd's handshakes, and says whether the next wait is to be such a one. */
-bool service_rest(int r);
+/* With what a wait of at most SERVICE_REST_MS answered. Without an event it begins to rest: gives
+ * back what the allocator kept of a crowd's handshakes, and gives notice. Whether the next wait is
+ * to be such a one. */
+bool service_rest(const struct service *service, int r);
 
 /* Sleeps for so many bytes, if the service is to be slow. */
 void service_slow(const struct service *service, uint64_t bytes);

@@ -283,7 +283,7 @@ _Noreturn void service_poll(const struct service *service, int listening_fd,
 		r = ktls_poll(hall->out, hall->handles, hall->query, hall->n,
 			      busy ? ktls_deadline_in(SERVICE_REST_MS) : KTLS_FOREVER, &ready);
 		bench_must(r < 0 ? r : 0, "waiting for clients", NULL);
-		busy = service_rest(r);
+		busy = service_rest(service, r);
 		if (hall->out[0])
 			welcome(hall);
 		hall->out[0] = 0;

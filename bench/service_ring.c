@@ -173,7 +173,7 @@ _Noreturn void service_ring(const struct service *service, int listening_fd,
 		r = ktls_ring_wait(ring, busy ? ktls_deadline_in(SERVICE_REST_MS) : KTLS_FOREVER,
 				   events, EVENTS, &n);
 		bench_must(r < 0 ? r : 0, "waiting", NULL);
-		busy = service_rest(r);
+		busy = service_rest(service, r);
 		for (size_t i = 0; i < n; i++) {
 			if (events[i].op != &accepting)
 				go_on(&events[i]);

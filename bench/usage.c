@@ -222,10 +222,3 @@ uint64_t usage_process_memory(pid_t pid)
 	each_process(pid, 0, add_memory, &sum);
 	return sum;
 }
-
-uint64_t usage_kernel_memory(void)
-{
-	struct bench_kernel_memory memory = bench_kernel_memory();
-
-	return memory.slab + memory.tcp;
-}

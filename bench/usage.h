@@ -29,9 +29,7 @@ struct usage_watch *usage_watch_free(struct usage_watch *watch);
 struct usage usage_take(const struct usage_watch *watch);
 struct usage usage_between(struct usage begin, struct usage end);
 
-/* Bytes that the processes have for themselves (proc_pid_status(5), RssAnon), and that the kernel
- * has for all (Slab of /proc/meminfo, and what sockets hold). */
+/* Bytes that the processes have for themselves (proc_pid_status(5), RssAnon). */
 uint64_t usage_process_memory(pid_t pid);
-uint64_t usage_kernel_memory(void);
 
 #endif

@@ -166,8 +166,7 @@ Test(unit, a_long_error_is_cut)
 
 static const struct party_report a_report = {
 	.spent = { .process_ns = 1, .system_ns = 2, .calls = USAGE_UNKNOWN, .instructions = 4 },
-	.server_memory = -5,
-	.kernel_memory = 6,
+	.memory = { .has_heap = true, .heap = 3, .process = -5, .slab = 6, .sockets = 7 },
 	.proof = "server: none"
 };
 
@@ -181,8 +180,11 @@ Test(unit, a_report_comes_as_it_went)
 	cr_expect_eq(report.spent.system_ns, 2);
 	cr_expect_eq(report.spent.calls, USAGE_UNKNOWN);
 	cr_expect_eq(report.spent.instructions, 4);
-	cr_expect_eq(report.server_memory, -5);
-	cr_expect_eq(report.kernel_memory, 6);
+	cr_expect(report.memory.has_heap);
+	cr_expect_eq(report.memory.heap, 3);
+	cr_expect_eq(report.memory.process, -5);
+	cr_expect_eq(report.memory.slab, 6);
+	cr_expect_eq(report.memory.sockets, 7);
 	cr_expect_str_eq(report.proof, "server: none");
 	json_decref(value);
 }
@@ -190,22 +192,22 @@ Test(unit, a_report_comes_as_it_went)
 static void must_refuse_report(const char *key, json_t *other)
 {
 	json_t *value = report_json(&a_report);
-	struct party_report report = { .server_memory = 4711 };
+	struct party_report report = { .memory = { .slab = 4711 } };
 
 	if (other)
 		json_object_set_new(value, key, other);
 	else
 		json_object_del(value, key);
 	cr_expect_eq(report_read(value, &report), -EBADMSG, "%s", key);
-	cr_expect_eq(report.server_memory, 4711, "%s", key);
+	cr_expect_eq(report.memory.slab, 4711, "%s", key);
 	json_decref(value);
 }
 
 Test(unit, what_is_no_report_is_refused)
 {
-	static const char *const keys[] = { "process_ns",   "system_ns",     "calls",
-					    "instructions", "server_memory", "kernel_memory",
-					    "proof" };
+	static const char *const keys[] = { "process_ns",   "system_ns", "calls",
+					    "instructions", "heap",	 "memory",
+					    "slab",	    "sockets",	 "proof" };
 	char proof[PARTY_PROOF_LEN + 1] = "";
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++) {

@@ -79,7 +79,7 @@ def await_gone(port):
 def measured():
     server = Server()
     kinds = ['bulk-4k', 'upload-1m', 'request-1k', 'rate-1k', 'ping-64', 'handshake-1.3',
-             'resume-1.2', 'connect-1k', 'idle-900']
+             'resume-1.2', 'connect-1k', 'idle-100']
     result = result_of(client(server.port, '-t', 100, '-R', 5000, '-a', 'plain-ring', '-a',
                               'user-sendfile', '-a', 'user-write', '-a', 'gnutls',
                               *(option for kind in kinds for option in ('-w', kind))))
@@ -107,7 +107,7 @@ def apart():
     result = result_of(client(server.port, '-t', 50, '-w', 'idle', '-w', 'bulk-64k', '-a',
                               'user-write'))
     told = {figure['metric'] for figure in result['figures'] if figure['runs']}
-    kit.check("memory of the kernel, the server's end of one" in told, str(told))
+    kit.check("slab of the kernel, the server's end of one" in told, str(told))
     kit.check('per CPU second of the server' in told, str(told))
 
 
