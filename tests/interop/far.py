@@ -6,6 +6,7 @@ becomes of each side when the other says nonsense, vanishes, or comes twice. KTL
 program, KTLS_VETH the script veth.py.
 """
 
+import contextlib
 import html
 import json
 import os
@@ -218,6 +219,30 @@ def vanished_server():
     kit.check('refused' in absent.errors(), absent.errors())
 
 
+def no_server():
+    """What answers is none of ours."""
+    facts = b'{"ok": {"version": %d, "boot": "x", "machine": %s}}\n'
+    for answer, word in (
+            (b'HTTP/1.1 400 Bad Request\r\n\r\n', 'out of turn'),
+            (b'HTTP/1.1 400 Bad Request\r\n', 'no JSON'),
+            (b'{"ok": 1}\n', 'no server of ktls-bench'),
+            (facts % (VERSION + 1, b'{}'), 'no server of ktls-bench'),
+            (facts % (VERSION, b'[]'), 'no server of ktls-bench'),
+            (b'{"error": "not today"}\n', 'not today'),
+            (b'{"ok": ', 'broken the connection off'),
+            (b'x' * (2 << 20), 'too long'),
+            (b'', 'closed')):
+        with socket.create_server(('127.0.0.1', 0)) as listener:
+            process = client(listener.getsockname()[1], '-w', 'ping')
+            with listener.accept()[0] as there:
+                there.makefile('rb').readline()
+                with contextlib.suppress(OSError):
+                    there.sendall(answer)
+                    there.shutdown(socket.SHUT_WR)
+                kit.check(process.wait() == FAILED, '%s is taken' % answer[:80])
+        kit.check(word in process.errors(), '%s: %s' % (answer[:80], process.errors()))
+
+
 def failed_run():
     """One that fails takes nothing with it, on either side."""
     server = Server()
@@ -331,6 +356,7 @@ CASES = [
     ('one client at a time', one_at_a_time),
     ('a client that vanishes', vanished_client),
     ('a server that vanishes', vanished_server),
+    ('a server that is none', no_server),
     ('a run that fails', failed_run),
     ('a comparison tells of both machines', compared),
     ('between namespaces', veth),
