@@ -99,6 +99,16 @@ def tell(peers, absent):
         print(f'  {name:16} left out: {why}')
 
 
+def with_peers(answer, peers, absent):
+    """Also as remarks, for a page of it."""
+    proofs = [{'workload': 'one file', 'arm': peer['name'], 'text': line_of(peer)}
+              for peer in peers]
+    notes = [{'workload': 'all', 'arm': name, 'note': f'left out: {why}'}
+             for name, why in absent.items()]
+    return {**answer, 'proofs': proofs + answer['proofs'], 'notes': notes + answer['notes'],
+            'peers': peers, 'left_out': absent}
+
+
 def parse():
     """Ours, and behind "--" the harness's, of which some are ours to know."""
     parser = argparse.ArgumentParser(description=__doc__,
@@ -139,7 +149,7 @@ def compare(options, known):
         status, answer = measure(options.bench, [*options.rest, *strangers(servers)], known.json,
                                  link)
         if known.json:
-            print(json.dumps({**answer, 'peers': peers, 'left_out': absent}, indent=2))
+            print(json.dumps(with_peers(answer, peers, absent), indent=2))
         else:
             tell(peers, absent)
     return status

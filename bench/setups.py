@@ -54,7 +54,7 @@ NGINX_CONF = '''
 daemon off;
 master_process off;
 pid {directory}/nginx-{port}.pid;
-events {{ worker_connections 2048; }}
+events {{ worker_connections 16384; }}
 http {{
 	access_log off;
 	client_body_temp_path {directory}/nginx-body;
@@ -86,7 +86,8 @@ server.document-root = "{directory}/files"
 server.modules = ("{module}")
 server.bind = "{address}"
 server.port = {port}
-server.max-connections = 2048
+server.max-fds = 16384
+server.max-connections = 12000
 server.max-keep-alive-requests = 65535
 mimetype.assign = ("" => "application/octet-stream")
 ssl.engine = "enable"
