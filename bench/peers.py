@@ -21,7 +21,7 @@ from programs import OWN, Unusable, debian, die, end_orderly, ending, output_of
 QUICK = ['-r', '1', '-t', '100', '-a', 'user-write', '-a', 'tx-sendfile', '-w', 'bulk-64k',
          '-w', 'connect-1k', '-w', 'handshake-1.3', '-w', 'request-1k']
 NO_UPLOADS = 'it takes no uploads'
-SOME_FAILED = 1  # of the harness's runs, by its exit status
+SOME_FAILED, NOTHING = 1, 77  # of the harness's runs, by its exit status
 
 
 def chosen(sizes, names):
@@ -63,7 +63,7 @@ def run(command, as_json, before):
     sys.stdout.flush()
     done = subprocess.run(command, stdout=subprocess.PIPE if as_json else None, check=False,
                           preexec_fn=before)
-    if done.returncode not in (0, SOME_FAILED):
+    if done.returncode not in (0, SOME_FAILED, NOTHING):
         die(f'{command[0]} ended {ending(done.returncode)}')
     return done.returncode, json.loads(done.stdout) if as_json else None
 

@@ -43,7 +43,8 @@ static const char usage[] =
 	"                   that one trusts\n"
 	"  --json           for programs: every run\n"
 	"  --list           the names of workloads, with the size of an answer, and of arms\n\n"
-	"The exit status is 1 if a run failed; the others are told all the same.\n";
+	"The exit status is 1 if a run failed; the others are told all the same. It is 77 if\n"
+	"there was nothing that could be measured here.\n";
 
 enum {
 	STRANGERS_MAX = 32,
@@ -311,6 +312,7 @@ static int compare(const struct plan *plan)
 	struct match *matches;
 	size_t n = list_matches(plan, &matches);
 	bool failed = false;
+	int status;
 
 	if (!n)
 		bench_die("no workload, or no arm, has such a name; see --list");
@@ -321,12 +323,13 @@ static int compare(const struct plan *plan)
 		failed |= matches[i].failed;
 		match_done(&matches[i]);
 	}
+	status = !failed && !figures.n ? BENCH_SKIPPED : failed;
 	free(matches);
 	json_decref(around.machine);
 	json_decref(around.client);
 	json_decref(around.limits);
 	figures_done(&figures);
-	return failed;
+	return status;
 }
 
 /* With the servers on another machine. */
