@@ -16,7 +16,7 @@ import kit
 
 BENCH = os.environ.get('KTLS_BENCH', 'ktls-bench')
 VOID = {'meta'}
-SAME, BAD, USAGE, WORSE = 0, 1, 2, 3
+SAME, BAD, USAGE, WORSE, NOTHING = 0, 1, 2, 3, 77
 
 
 class Page(html.parser.HTMLParser):
@@ -62,10 +62,9 @@ def run(runs, *options):
 
 
 def chosen(*options):
-    """The workloads and arms that a run of these had, by its figures and by its notes."""
-    result = json.loads(bench('run', '-r', 1, '-t', 1, '--json', *options))
-    rows = result['figures'] + result['notes']
-    return {row['workload'] for row in rows}, {row['arm'] for row in rows}
+    """The workloads and arms that a run had in which none of them is possible, by its notes."""
+    notes = json.loads(bench('run', '-r', 1, '-t', 1, '--json', *options, status=NOTHING))['notes']
+    return {row['workload'] for row in notes}, {row['arm'] for row in notes}
 
 
 def naming():
