@@ -25,7 +25,9 @@ enum {
 	SESSION_MAX = 16384,
 	SPARE = 16, /* a place is free again only when nothing is in flight for it */
 	POLL_US = 500,
-	NEWCOMERS = 128, /* at once, of each thread */
+	LOOK_NS = 1000000,
+	LEAD_NS = 10000000, /* until a window with a rate: nobody is late for it */
+	NEWCOMERS = 128,    /* at once, of each thread */
 	FDS_BESIDE = 64,
 	WARM_UP_S = 120, /* until every connection is at work */
 };
@@ -58,7 +60,7 @@ struct thread {
 	struct crowd *crowd;
 	struct ktls_ring *ring;
 	struct visitor *visitors;
-	unsigned int n, begun;
+	unsigned int first, n, begun; /* of all visitors */
 	char request[WIRE_OWN_MAX];
 	size_t request_len;
 	uint64_t cpu_begin_ns, cpu_end_ns;
@@ -296,31 +298,57 @@ static int is_due(struct visitor *visitor, const struct ktls_event *event)
 	return begin(visitor);
 }
 
+static int wait_until(struct visitor *visitor, uint64_t when_ns,
+		      int (*next)(struct visitor *visitor, const struct ktls_event *event))
+{
+	visitor->next = next;
+	return ktls_op_timer(&visitor->op, visitor->thread->ring, when_ns);
+}
+
+static int look_again(struct visitor *visitor, const struct ktls_event *event)
+{
+	(void)event;
+	return wait_for_turn(visitor);
+}
+
+/* Of the visitor's times the first is in the window, its own: the others' are between. Those
+ * before would have waited for handshakes. */
+static uint64_t next_due(const struct visitor *visitor, uint64_t begin_ns)
+{
+	const struct thread *thread = visitor->thread;
+	const struct load *load = thread->crowd->load;
+	double place = thread->first + (double)(visitor - thread->visitors);
+
+	if (visitor->due_ns < begin_ns)
+		return begin_ns + (uint64_t)(1e9 * place / (double)load->rate);
+	return visitor->due_ns + (uint64_t)(1e9 * load->conns / (double)load->rate);
+}
+
 /* At once without a rate; else at this visitor's next time, or never. */
 static int wait_for_turn(struct visitor *visitor)
 {
-	const struct load *load = visitor->thread->crowd->load;
-	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	struct crowd *crowd = visitor->thread->crowd;
+	uint64_t now = clock_ns(CLOCK_MONOTONIC), begin_ns = atomic_load(&crowd->begin_ns);
 
-	if (load->idle && visitor->was_warm) {
-		visitor->next = is_due;
-		return ktls_op_timer(&visitor->op, visitor->thread->ring, KTLS_FOREVER);
-	}
-	if (!load->rate || !visitor->was_warm) {
+	if (crowd->load->idle && visitor->was_warm)
+		return wait_until(visitor, KTLS_FOREVER, is_due);
+	if (!crowd->load->rate || !visitor->was_warm) {
 		visitor->due_ns = now;
 		return begin(visitor);
 	}
-	visitor->due_ns += (uint64_t)(1e9 * load->conns / (double)load->rate);
+	if (!begin_ns)
+		return wait_until(visitor, now + LOOK_NS, look_again);
+	visitor->due_ns = next_due(visitor, begin_ns);
 	if (visitor->due_ns <= now)
 		return begin(visitor);
-	visitor->next = is_due;
-	return ktls_op_timer(&visitor->op, visitor->thread->ring, visitor->due_ns);
+	return wait_until(visitor, visitor->due_ns, is_due);
 }
 
 static void go_on(const struct ktls_event *event)
 {
 	struct visitor *visitor = event->op->user;
-	bool may_fail = visitor->next == closed || visitor->next == is_due;
+	bool may_fail =
+		visitor->next == closed || visitor->next == is_due || visitor->next == look_again;
 	int r = event->result;
 
 	if (r && !may_fail)
@@ -440,7 +468,7 @@ static void measure(struct crowd *crowd, const struct load_hooks *hooks)
 
 	open_window(crowd);
 	hooks->begin(hooks->context);
-	now = clock_ns(CLOCK_MONOTONIC);
+	now = clock_ns(CLOCK_MONOTONIC) + (crowd->load->rate ? LEAD_NS : 0);
 	atomic_store(&crowd->begin_ns, now);
 	pause_until(now + crowd->load->window_ns);
 	hooks->end(hooks->context);
@@ -464,6 +492,7 @@ void load_run(const struct load *load, const struct load_hooks *hooks,
 		get_session(&crowd);
 	for (unsigned int i = 0; i < load->threads; i++) {
 		threads[i].crowd = &crowd;
+		threads[i].first = first;
 		threads[i].n = (load->conns - first) / (load->threads - i);
 		first += threads[i].n;
 		if (pthread_create(&threads[i].id, NULL, run_thread, &threads[i]))
