@@ -20,7 +20,7 @@
 #include "curve.h"
 
 enum plot_limit {
-	PLOT_COLOURS = 8,
+	PLOT_COLOURS = 10,
 	PLOT_SHAPES = 6,
 	PLOT_TICKS_MAX = 16,
 };

@@ -69,22 +69,34 @@ size_t report_family_len(const char *arm)
 	return strcspn(arm, "-");
 }
 
-/* How many other families stand before it. */
+static bool is_kin(const char *arm, const char *other)
+{
+	size_t len = report_family_len(arm);
+
+	return report_family_len(other) == len && !strncmp(other, arm, len);
+}
+
+/* Is it the first of its family, and that none of the harness's own? */
+static bool begins_other(const struct page *page, size_t arm)
+{
+	const char *name = page->arms.list[arm];
+	size_t n = sizeof(families) / sizeof(*families), before = 0;
+
+	while (!is_kin(page->arms.list[before], name))
+		before++;
+	return before == arm && find_text(families, n, name, report_family_len(name)) == n;
+}
+
+/* Other families have the colours behind, in their order. */
 unsigned int page_colour(const struct page *page, const char *arm)
 {
-	size_t n = sizeof(families) / sizeof(*families), len = report_family_len(arm);
-	unsigned int colour = find_text(families, n, arm, len), others = 0;
+	size_t n = sizeof(families) / sizeof(*families);
+	unsigned int colour = find_text(families, n, arm, report_family_len(arm)), others = 0;
 
 	if (colour < n)
 		return colour;
-	for (size_t i = 0; i < page->arms.n; i++) {
-		const char *other = page->arms.list[i];
-
-		if (report_family_len(other) == len && !strncmp(other, arm, len))
-			break;
-		if (find_text(families, n, other, report_family_len(other)) == n)
-			others++;
-	}
+	for (size_t i = 0; i < page->arms.n && !is_kin(page->arms.list[i], arm); i++)
+		others += begins_other(page, i);
 	return (unsigned int)n + others % (PLOT_COLOURS - (unsigned int)n);
 }
 

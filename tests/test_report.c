@@ -313,6 +313,25 @@ Test(unit, two_machines_are_told_apart)
 	paper_free(two);
 }
 
+Test(unit, a_family_of_other_servers_has_a_colour_of_its_own)
+{
+	struct paper *paper = report("{\"figures\": ["
+				     "{\"workload\": \"w\", \"arm\": \"user\", \"runs\": [1]},"
+				     "{\"workload\": \"w\", \"arm\": \"x\", \"runs\": [1]},"
+				     "{\"workload\": \"w\", \"arm\": \"x-y\", \"runs\": [1]},"
+				     "{\"workload\": \"w\", \"arm\": \"gnutls\", \"runs\": [1]},"
+				     "{\"workload\": \"w\", \"arm\": \"z\", \"runs\": [1]}]}",
+				     "{}");
+	static const char *const wanted[] = { "bar c1", "bar c5", "bar c5", "bar c4", "bar c6" };
+	const char *at = strstr(paper->text, "<svg");
+
+	for (size_t i = 0; at && i < sizeof(wanted) / sizeof(*wanted); i++) {
+		at = strstr(at + 1, "\"bar c");
+		cr_expect(at && !strncmp(at + 1, wanted[i], 6), "%zu: %.8s", i, at ? at : "");
+	}
+	paper_free(paper);
+}
+
 Test(unit, the_arms_of_one_note_stand_together)
 {
 	struct paper *paper =
