@@ -20,6 +20,7 @@
 enum {
 	CHECK_NS = 1000000,
 	PROOF_LEN = 448,
+	NOTHING_LEN = 80,
 	BUSY_PERCENT = 92, /* of its CPU: then a party is at its limit */
 	TAIL_N = 10000,	   /* requests, for a quantile of 99.99 % to be one */
 };
@@ -458,7 +459,7 @@ static void keep_latency(struct match *match, const struct outcome *outcome)
 
 static void keep_note(struct match *match)
 {
-	char nothing[MATCH_TEXT_LEN] = "";
+	char nothing[NOTHING_LEN] = "";
 
 	if (match->nothing)
 		snprintf(nothing, sizeof(nothing),
