@@ -131,6 +131,8 @@ def opens_its_log_anew():
     logs.mkdir()
     server, port = start(*kit.identity(), '--access-log', logs / 'access')
     web.check_serves(port)
+    # It is written behind the answer: a client may be faster.
+    kit.await_that(lambda: 'GET /hello.html' in (logs / 'access').read_text(), 'the first line')
     (logs / 'access').rename(logs / 'access.1')
     hang_up(server, 'done')
     kit.check('anew' not in server.errors(), server.errors())
